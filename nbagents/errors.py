@@ -1,0 +1,147 @@
+"""Every error nbagents raises on purpose.
+
+    NbAgentsError
+    ├── ConfigurationError            a setting is missing or wrong (also a ValueError)
+    ├── BudgetExceededError           the request would cost more than was allowed
+    └── RequestError                  a request was sent, or should have been
+        ├── AuthenticationError       the server does not know this key, or may not serve it
+        ├── RateLimitError            too many requests; ``retry_after`` seconds
+        │   └── QuotaExceededError    nothing left to spend; waiting does not help
+        ├── ContextLengthError        more tokens than the model reads
+        ├── ContentFilterError        the server's filter stopped the prompt or the reply
+        ├── ModelNotFoundError        no such model, deployment or path
+        ├── BadRequestError           the server refuses the request as it stands
+        ├── ServerError               the server failed
+        ├── APIConnectionError        the server cannot be reached (also a ConnectionError)
+        ├── RequestTimeoutError       a deadline passed (also a TimeoutError)
+        ├── ProtocolError             the server's answer is not what the API promises
+        │   └── IncompleteReplyError  the reply broke off
+        └── RequestCancelledError     a CancellationToken was used (also a CancelledError)
+
+A message says what happened in one line, then what to do next. The error of the library
+below, where there is one, is the ``__cause__``.
+"""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+
+__all__ = [
+    "APIConnectionError",
+    "AuthenticationError",
+    "BadRequestError",
+    "BudgetExceededError",
+    "ConfigurationError",
+    "ContentFilterError",
+    "ContextLengthError",
+    "IncompleteReplyError",
+    "ModelNotFoundError",
+    "NbAgentsError",
+    "ProtocolError",
+    "QuotaExceededError",
+    "RateLimitError",
+    "RequestCancelledError",
+    "RequestError",
+    "RequestTimeoutError",
+    "ServerError",
+]
+
+
+class NbAgentsError(Exception):
+    """The root: catch it to catch whatever nbagents raises on purpose."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show one line instead of the frames below (IPython asks for this)."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class ConfigurationError(NbAgentsError, ValueError):
+    """A setting is missing, unknown or contradicts another."""
+
+
+class BudgetExceededError(NbAgentsError):
+    """The request would cost more than the budget leaves."""
+
+
+class RequestError(NbAgentsError):
+    """A request failed.
+
+    Attributes:
+        partial: The text that had come before the failure; empty when none had.
+        request_id: The server's name for the request, to quote to its operator.
+        status: The HTTP status, or None when there was no answer.
+        retryable: Whether the same request may succeed later.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        partial: str = "",
+        request_id: str | None = None,
+        status: int | None = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.partial = partial
+        self.request_id = request_id
+        self.status = status
+        self.retryable = retryable
+
+
+class AuthenticationError(RequestError):
+    """The server does not accept the credential, or it may not use this model."""
+
+
+class RateLimitError(RequestError):
+    """Too many requests or tokens in too little time.
+
+    Attributes:
+        retry_after: Seconds to wait, as the server said; None when it did not.
+    """
+
+    retry_after: float | None = None
+
+
+class QuotaExceededError(RateLimitError):
+    """The account has nothing left to spend; waiting does not help."""
+
+
+class ContextLengthError(RequestError):
+    """The messages hold more tokens than the model reads."""
+
+
+class ContentFilterError(RequestError):
+    """The server's content filter stopped the prompt or the reply."""
+
+
+class ModelNotFoundError(RequestError):
+    """The server has no such model, deployment or path."""
+
+
+class BadRequestError(RequestError):
+    """The server refuses the request as it stands."""
+
+
+class ServerError(RequestError):
+    """The server failed."""
+
+
+class APIConnectionError(RequestError, ConnectionError):
+    """The server cannot be reached, or the connection broke."""
+
+
+class RequestTimeoutError(RequestError, TimeoutError):
+    """A deadline passed: connecting, the first byte, the next content, or the whole."""
+
+
+class ProtocolError(RequestError):
+    """The server's answer is not what the API promises."""
+
+
+class IncompleteReplyError(ProtocolError):
+    """The reply broke off: the stream ended before a finish reason or ``[DONE]``."""
+
+
+class RequestCancelledError(RequestError, CancelledError):
+    """The request's cancellation token was used."""

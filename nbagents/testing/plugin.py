@@ -1,0 +1,1 @@
+"""Support for tests: loopback servers and the pytest plugin."""
