@@ -1,0 +1,58 @@
+"""JSON from strangers: fast, and one kind of failure.
+
+orjson reads the ordinary case. What it refuses and Python's own reader accepts is read by
+the latter: lone surrogates (a server may cut an emoji in two), NaN, and bytes that are not
+UTF-8 (replaced, as the event-stream standard decodes them).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+try:
+    import orjson
+except ImportError:  # a platform without wheels: slower, same answers
+    orjson = None  # type: ignore[assignment]
+
+__all__ = ["JSONError", "dumps", "loads"]
+
+
+class JSONError(ValueError):
+    """The text is not JSON, or nested deeper than can be read."""
+
+
+def loads(data: bytes | str) -> Any:
+    """Read JSON.
+
+    Raises:
+        JSONError: for whatever is wrong with it, too deep a nesting included.
+    """
+    if orjson is not None:
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError:
+            pass
+    return _patient_loads(data)
+
+
+def dumps(value: Any) -> str:
+    """Write JSON as compactly readable text, non-ASCII characters as they are.
+
+    Raises:
+        JSONError: for what JSON cannot hold, too deep a nesting included.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise JSONError(f"not writable as JSON: {error}") from error
+
+
+def _patient_loads(data: bytes | str) -> Any:
+    text = data if isinstance(data, str) else bytes(data).decode("utf-8", "replace")
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise JSONError("nested too deeply") from error
+    except ValueError as error:
+        raise JSONError(str(error)) from error
