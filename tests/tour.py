@@ -1,0 +1,196 @@
+"""Show a notebook to somebody who has just cloned the project.
+
+    python tests/tour.py notebooks/01_first_chat.ipynb
+
+opens it in JupyterLab. Where no browser can be opened, or with HEADLESS=1, it is executed here
+instead: every cell and its output are printed as they come, and the executed notebook and an
+HTML page of it are written to artifacts/.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbconvert import HTMLExporter
+from nbformat import NotebookNode
+
+BOLD, DIM, RED = "1", "2", "31"
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+KEPT_AS_WRITTEN = re.compile(r"\s{4}|\s*[|>#$\\]|.*\s{3}\S")
+
+
+def can_open_browser() -> bool:
+    """Whether somebody in front of this machine would see a browser."""
+    if os.environ.get("CI") or os.environ.get("SSH_CONNECTION"):
+        return False
+    if os.environ.get("BROWSER"):
+        return True
+    if sys.platform == "linux" and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    ):
+        return False
+    try:
+        webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return True
+
+
+def open_in_lab(path: Path) -> int:
+    """Run JupyterLab on the notebook until the user ends it."""
+    command = [sys.executable, "-m", "jupyterlab", str(path)]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    try:
+        return subprocess.call(command)
+    except KeyboardInterrupt:
+        return 0
+
+
+class Terminal:
+    """Text as a terminal shows it: as wide as the window, colours only where they are seen."""
+
+    def __init__(self) -> None:
+        self.width = min(shutil.get_terminal_size((88, 24)).columns, 100)
+        self.colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+    def line(self, text: str = "", style: str = "", *, indent: str = "") -> None:
+        """Print one line, folded at the window's width unless its columns mean something."""
+        if KEPT_AS_WRITTEN.match(text):
+            folded = [indent + text]
+        else:
+            folded = textwrap.wrap(
+                text, self.width, initial_indent=indent, subsequent_indent=indent
+            ) or [""]
+        for part in folded:
+            print(f"\x1b[{style}m{part}\x1b[0m" if self.colours and style else part, flush=True)
+
+    def prose(self, markdown: str) -> None:
+        """Print the paragraphs of a Markdown cell."""
+        for paragraph in re.split(r"\n(?=\n|[-*|#] |\d+\. |```|    )", markdown):
+            heading = paragraph.lstrip().startswith("#")
+            if "```" in paragraph or paragraph.lstrip("\n").startswith(("    ", "|")):
+                for line in paragraph.strip("\n").splitlines():
+                    self.line("    " + line)
+            else:
+                self.line(" ".join(paragraph.split()), BOLD if heading else "")
+        print()
+
+
+class CellOutput:
+    """One cell's output, printed line by line while it grows.
+
+    A reply is redrawn many times before it is whole; a line is printed once another follows it,
+    and what a redrawing takes back for a moment is waited for.
+    """
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        self.printed: list[str] = []
+
+    def show(self, outputs: list[NotebookNode], *, whole: bool = False) -> None:
+        """Print what is new in the outputs; the last line too when they are whole."""
+        lines = "\n".join(filter(None, map(plain_text, outputs))).split("\n")
+        known = len(self.printed)
+        if lines[:known] != self.printed:
+            if not whole:
+                return
+            known = next(n for n, line in enumerate(self.printed) if lines[n : n + 1] != [line])
+        fresh = lines[known:] if whole and any(lines) else lines[known:-1]
+        for line in fresh:
+            self.terminal.line(line, indent="  ")
+        self.printed = lines[:known] + fresh
+
+
+def plain_text(output: NotebookNode) -> str:
+    """Return what a terminal can show of an output."""
+    match output.output_type:
+        case "stream":
+            text = output.text
+        case "error":
+            text = "\n".join(output.traceback)
+        case _:
+            text = output.data.get("text/plain", "")
+    return ANSI.sub("", text).strip("\n")
+
+
+class PrintingClient(NotebookClient):
+    """Executes a notebook and prints its cells and their outputs as they come."""
+
+    def __init__(self, nb: NotebookNode, terminal: Terminal, **settings: Any) -> None:
+        super().__init__(nb, **settings)
+        self.terminal = terminal
+        self.cell_output = CellOutput(terminal)
+
+    async def async_execute_cell(
+        self, cell: NotebookNode, cell_index: int, *args: Any, **settings: Any
+    ) -> NotebookNode:
+        """Print the cell, and its output while it runs."""
+        if cell.cell_type == "markdown":
+            self.terminal.prose(cell.source)
+            return cell
+        for number, line in enumerate(cell.source.splitlines()):
+            self.terminal.line(("> " if number == 0 else "  ") + line, BOLD)
+        self.cell_output = CellOutput(self.terminal)
+        try:
+            return await super().async_execute_cell(cell, cell_index, *args, **settings)
+        finally:
+            self.cell_output.show(cell.get("outputs", []), whole=True)
+            print()
+
+    def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> Any:
+        """Keep the message as nbclient does, and print what it added."""
+        result = super().process_message(msg, cell, cell_index)
+        self.cell_output.show(cell.outputs)
+        return result
+
+
+def run_here(path: Path, folder: Path) -> int:
+    """Execute the notebook, print it, and write it and its HTML page; return the exit status."""
+    terminal = Terminal()
+    notebook = nbformat.read(path, as_version=4)
+    client = PrintingClient(
+        notebook,
+        terminal,
+        timeout=300,
+        kernel_name="python3",
+        record_timing=False,
+        extra_arguments=["--log-level=ERROR"],
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    try:
+        client.execute()
+        failed = False
+    except (CellExecutionError, DeadKernelError) as error:
+        reason = ANSI.sub("", str(error)).strip().splitlines()[-1]
+        terminal.line(f"The notebook stopped: {reason}", RED)
+        failed = True
+    folder.mkdir(parents=True, exist_ok=True)
+    page, _ = HTMLExporter().from_notebook_node(notebook, {"metadata": {"name": path.stem}})
+    nbformat.write(notebook, folder / path.name)
+    (folder / path.with_suffix(".html").name).write_text(page, encoding="utf-8")
+    terminal.line(f"Executed notebook: {folder / path.name}", DIM)
+    terminal.line(f"HTML page:         {folder / path.with_suffix('.html').name}", DIM)
+    return int(failed)
+
+
+def main(path: Path) -> int:
+    """Show the notebook the way this machine can."""
+    if os.environ.get("HEADLESS", "0") in {"", "0"} and can_open_browser():
+        return open_in_lab(path)
+    return run_here(path, Path("artifacts"))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
