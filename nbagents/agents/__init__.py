@@ -1,1 +1,5 @@
-"""nbagents."""
+"""Agents: who holds a conversation, and how messages reach them."""
+
+from nbagents.agents._chat import ChatAgent
+
+__all__ = ["ChatAgent"]

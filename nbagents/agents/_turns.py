@@ -1,0 +1,68 @@
+"""One turn at a time, first come first served, across event loops and threads."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from concurrent.futures import Future
+from types import TracebackType
+from weakref import WeakKeyDictionary
+
+__all__ = ["TurnLock", "turns_of"]
+
+
+class TurnLock:
+    """A fair lock that tasks of different event loops may wait for: ``async with lock``."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._held = False
+        self._waiting: deque[Future[None]] = deque()
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody has the turn."""
+        return self._held
+
+    async def __aenter__(self) -> None:
+        with self._mutex:
+            if not self._held:
+                self._held = True
+                return
+            turn: Future[None] = Future()
+            self._waiting.append(turn)
+        try:
+            await asyncio.wrap_future(turn)
+        except asyncio.CancelledError:
+            # The turn may have been handed over in the very moment of the cancellation.
+            if not turn.cancel():
+                self._pass_on()
+            raise
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        with self._mutex:
+            while self._waiting:
+                turn = self._waiting.popleft()
+                if turn.set_running_or_notify_cancel():
+                    turn.set_result(None)
+                    return
+            self._held = False
+
+
+_locks: WeakKeyDictionary[object, TurnLock] = WeakKeyDictionary()
+_locks_mutex = threading.Lock()
+
+
+def turns_of(context: object) -> TurnLock:
+    """Return the lock of a conversation's context: agents that share one take turns."""
+    with _locks_mutex:
+        return _locks.setdefault(context, TurnLock())

@@ -1,0 +1,232 @@
+"""The meter: one row in the ledger for every request, however it ends."""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+from nbagents.errors import (
+    ContentFilterError,
+    IncompleteReplyError,
+    NbAgentsError,
+    RequestError,
+)
+from nbagents.messages import (
+    AssistantMessage,
+    CreateResult,
+    LLMMessage,
+    ModelCapabilities,
+    ModelInfo,
+    RequestUsage,
+)
+from nbagents.models._client import ChatCompletionClient, ToolLike
+from nbagents.models._wrappers import RequestScope, current_scope, entered
+from nbagents.prices import cost_usd
+from nbagents.usage import Status, UsageLedger, UsageRecord, ledger, whereabouts
+
+__all__ = ["MeteredChatCompletionClient"]
+
+
+class MeteredChatCompletionClient:
+    """A client that writes each request of another client into a ledger.
+
+    Of clients that wrap each other only the innermost is counted. What a cancelled or failed
+    reply took is estimated, and marked so.
+
+    Args:
+        client: The client to meter.
+        into: The ledger; the process's own when left out.
+    """
+
+    def __init__(self, client: ChatCompletionClient, into: UsageLedger = ledger) -> None:
+        self._client = client
+        self._ledger = into
+        self._outer = current_scope()
+        # Read here: a stream's body runs later, in whatever context its reader has by then.
+        outer = self._outer
+        self._whereabouts = (outer.source, outer.cell) if outer else whereabouts()
+
+    async def create(self, messages: Sequence[LLMMessage], **arguments: Any) -> CreateResult:
+        """Ask as the wrapped client does, and count it."""
+        measurement = self._measure(messages, arguments)
+        try:
+            with entered(measurement.scope):
+                measurement.result = await self._client.create(messages, **arguments)
+        except BaseException as error:
+            measurement.error = error
+            raise
+        finally:
+            self._write(measurement)
+        return measurement.result
+
+    async def create_stream(
+        self, messages: Sequence[LLMMessage], **arguments: Any
+    ) -> AsyncGenerator[str | CreateResult, None]:
+        """Stream as the wrapped client does, and count it."""
+        measurement = self._measure(messages, arguments)
+        scope = measurement.scope
+        try:
+            with entered(scope):
+                source = self._client.create_stream(messages, **arguments)
+            async with aclosing(source):
+                while True:
+                    with entered(scope):
+                        event = await anext(source, None)
+                    if event is None:
+                        break
+                    measurement.see(event)
+                    yield event
+        except BaseException as error:
+            measurement.error = error
+            raise
+        finally:
+            self._write(measurement)
+
+    def _measure(self, messages: Sequence[LLMMessage], arguments: dict[str, Any]) -> _Measurement:
+        return _Measurement(self._client, RequestScope(*self._whereabouts), messages, arguments)
+
+    def _write(self, measurement: _Measurement) -> None:
+        if self._outer is not None:
+            self._outer.counted = True
+        if measurement.was_sent and not measurement.scope.counted:
+            self._ledger.add(measurement.record())
+
+    async def close(self) -> None:
+        """Close the wrapped client."""
+        await self._client.close()
+
+    def actual_usage(self) -> RequestUsage:
+        """The wrapped client's."""
+        return self._client.actual_usage()
+
+    def total_usage(self) -> RequestUsage:
+        """The wrapped client's."""
+        return self._client.total_usage()
+
+    def count_tokens(
+        self, messages: Sequence[LLMMessage], *, tools: Sequence[ToolLike] = ()
+    ) -> int:
+        """The wrapped client's."""
+        return self._client.count_tokens(messages, tools=tools)
+
+    def remaining_tokens(
+        self, messages: Sequence[LLMMessage], *, tools: Sequence[ToolLike] = ()
+    ) -> int:
+        """The wrapped client's."""
+        return self._client.remaining_tokens(messages, tools=tools)
+
+    @property
+    def model_info(self) -> ModelInfo:
+        """The wrapped client's."""
+        return self._client.model_info
+
+    @property
+    def capabilities(self) -> ModelCapabilities:
+        """The wrapped client's."""
+        return self._client.capabilities
+
+
+class _Measurement:
+    """What is seen of one request from outside."""
+
+    def __init__(
+        self,
+        client: ChatCompletionClient,
+        scope: RequestScope,
+        messages: Sequence[LLMMessage],
+        arguments: dict[str, Any],
+    ) -> None:
+        self.scope = scope
+        self.result: CreateResult | None = None
+        self.error: BaseException | None = None
+        self._client = client
+        self._messages = messages
+        self._arguments = arguments
+        self._pieces: list[str] = []
+        self._time = datetime.now(UTC)
+        self._started = perf_counter()
+        self._first: float | None = None
+
+    def see(self, event: str | CreateResult) -> None:
+        if isinstance(event, CreateResult):
+            self.result = event
+            return
+        if self._first is None:
+            self._first = perf_counter() - self._started
+        self._pieces.append(event)
+
+    @property
+    def was_sent(self) -> bool:
+        error = self.error
+        return not isinstance(error, NbAgentsError) or isinstance(error, RequestError)
+
+    def record(self) -> UsageRecord:
+        result = self.result
+        usage = result.usage if result is not None else self._estimate()
+        model = (result.model if result is not None else None) or self._model()
+        return UsageRecord(
+            time=self._time,
+            cell=self.scope.cell,
+            source=self.scope.source,
+            model=model,
+            prompt_tokens=usage.prompt_tokens if usage else None,
+            cached_tokens=usage.cached_tokens if usage else None,
+            completion_tokens=usage.completion_tokens if usage else None,
+            reasoning_tokens=usage.reasoning_tokens if usage else None,
+            cost=self._cost(model, usage),
+            seconds=perf_counter() - self._started,
+            time_to_first_token=self._first,
+            finish_reason=result.finish_reason if result is not None else None,
+            status=self._status(),
+            estimated=usage.estimated if usage else False,
+        )
+
+    def _estimate(self) -> RequestUsage | None:
+        """What a reply that did not end took; None when the server turned the request away."""
+        partial = "".join(self._pieces) or getattr(self.error, "partial", "")
+        if not partial and getattr(self.error, "status", None) is not None:
+            return None
+        reply = [AssistantMessage(content=partial, source="assistant")] if partial else []
+        return RequestUsage(
+            prompt_tokens=self._client.count_tokens(
+                self._messages, tools=self._arguments.get("tools", ())
+            ),
+            completion_tokens=self._client.count_tokens(reply) if reply else 0,
+            estimated=True,
+        )
+
+    def _model(self) -> str:
+        extra = self._arguments.get("extra_create_args") or {}
+        asked = extra.get("model") or getattr(self._client, "model", None)
+        return str(asked or type(self._client).__name__)
+
+    def _cost(self, model: str, usage: RequestUsage | None) -> float | None:
+        if self.result is not None and self.result.cached:
+            return 0.0
+        if usage is None:
+            return None
+        numbers = usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens
+        cost = cost_usd(model, *numbers)
+        return cost if cost is not None else cost_usd(self._model(), *numbers)
+
+    def _status(self) -> Status:
+        if self.result is not None:
+            return _status_of(self.result)
+        error = self.error
+        if error is None or isinstance(error, IncompleteReplyError):
+            return "incomplete"
+        if isinstance(error, ContentFilterError):
+            return "filtered"
+        if isinstance(error, CancelledError | GeneratorExit | KeyboardInterrupt):
+            return "cancelled"
+        return "failed"
+
+
+def _status_of(result: CreateResult) -> Status:
+    if result.finish_reason == "content_filter":
+        return "filtered"
+    return "refused" if result.refusal else "complete"
