@@ -1,5 +1,7 @@
 """Every error nbagents raises on purpose.
 
+The tree::
+
     NbAgentsError
     ├── ConfigurationError            a setting is missing or wrong (also a ValueError)
     ├── BudgetExceededError           the request would cost more than was allowed
