@@ -1,0 +1,116 @@
+"""The ready-made agent: it remembers, within bounds, and forgets what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from nbagents.agents import ChatAgent
+from nbagents.errors import ProtocolError, ServerError
+from nbagents.messages import AssistantMessage, CreateResult, SystemMessage, UserMessage
+from nbagents.model_context import UnboundedChatCompletionContext
+from nbagents.usage import ledger
+from tests.scripted import ScriptedClient
+
+
+async def _remembered(agent: ChatAgent) -> list[str]:
+    return [str(message.content) for message in await agent.model_context.get_messages()]
+
+
+async def test_a_turn_is_remembered_in_the_next() -> None:
+    client = ScriptedClient("Hello Ada", "Your name is Ada")
+    agent = ChatAgent(client, name="tutor", system_message="Be brief.")
+    await agent.ask("I am Ada.")
+    await agent.ask("Who am I?")
+    assert client.requests[1] == [
+        SystemMessage(content="Be brief."),
+        UserMessage(content="I am Ada.", source="user"),
+        AssistantMessage(content="Hello Ada", source="tutor"),
+        UserMessage(content="Who am I?", source="user"),
+    ]
+
+
+async def test_a_stream_gives_chunks_and_last_the_result() -> None:
+    agent = ChatAgent(ScriptedClient("one two three"))
+    events = [event async for event in agent.stream("Count.")]
+    assert events[:-1] == ["one", "two", "three"]
+    assert isinstance(events[-1], CreateResult)
+    assert await _remembered(agent) == ["Count.", "one two three"]
+
+
+@pytest.mark.parametrize("way", ["ask", "stream"])
+async def test_a_failed_turn_leaves_the_conversation_as_it_was(way: str) -> None:
+    agent = ChatAgent(ScriptedClient("fine", ServerError("down"), "again"))
+    await agent.ask("first")
+    with pytest.raises(ServerError):
+        if way == "ask":
+            await agent.ask("second")
+        else:
+            async for _ in agent.stream("second"):
+                pass
+    assert await _remembered(agent) == ["first", "fine"]
+    await agent.ask("third")
+    assert await _remembered(agent) == ["first", "fine", "third", "again"]
+
+
+async def test_a_cancelled_turn_leaves_the_conversation_as_it_was() -> None:
+    agent = ChatAgent(ScriptedClient("too late", pause=30))
+    turn = asyncio.create_task(agent.ask("wait"))
+    await asyncio.sleep(0.05)
+    turn.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await turn
+    assert await _remembered(agent) == []
+
+
+async def test_leaving_a_stream_undoes_the_turn_and_closes_the_clients_stream() -> None:
+    client = ScriptedClient("one two three")
+    agent = ChatAgent(client)
+    stream = agent.stream("Count.")
+    async for _ in stream:
+        break
+    await asyncio.sleep(0.05)
+    assert client.closed_streams == 1
+    assert await _remembered(agent) == []
+
+
+async def test_leaving_after_the_result_undoes_nothing() -> None:
+    agent = ChatAgent(ScriptedClient("done"))
+    async with aclosing(agent.stream("go")) as stream:
+        async for event in stream:
+            if isinstance(event, CreateResult):
+                break
+    assert await _remembered(agent) == ["go", "done"]
+
+
+async def test_two_turns_at_once_do_not_interleave() -> None:
+    agent = ChatAgent(ScriptedClient("a", "b", pause=0.02))
+    await asyncio.gather(agent.ask("1"), agent.ask("2"))
+    assert await _remembered(agent) == ["1", "a", "2", "b"]
+
+
+async def test_agents_of_one_context_take_turns() -> None:
+    context = UnboundedChatCompletionContext()
+    agents = [ChatAgent(ScriptedClient(reply, pause=0.02), model_context=context) for reply in "ab"]
+    await asyncio.gather(agents[0].ask("1"), agents[1].ask("2"))
+    assert await _remembered(agents[0]) == ["1", "a", "2", "b"]
+
+
+async def test_a_client_without_a_result_is_named() -> None:
+    class Mute(ScriptedClient):
+        async def create_stream(self, messages, **_):  # type: ignore[no-untyped-def, override]
+            yield "words"
+
+    with pytest.raises(ProtocolError, match=r"Mute\.create_stream ended without a CreateResult"):
+        async for _ in ChatAgent(Mute()).stream("hi"):
+            pass
+
+
+async def test_its_requests_are_counted_under_its_name() -> None:
+    before = len(ledger)
+    await ChatAgent(ScriptedClient("yes"), name="tutor").ask("really?")
+    assert [(row.source, row.model, row.status) for row in ledger.records[before:]] == [
+        ("tutor", "scripted", "complete")
+    ]

@@ -1,0 +1,139 @@
+"""The meter and the wrappers: every request is counted once, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from nbagents.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ContentFilterError,
+    IncompleteReplyError,
+)
+from nbagents.messages import UserMessage
+from nbagents.models import MeteredChatCompletionClient, ReplyStream, through, use
+from nbagents.usage import UsageLedger, attribute
+from tests.scripted import ScriptedClient
+
+PROMPT = [UserMessage(content="three short words", source="user")]
+
+
+async def test_a_whole_reply_is_one_row_with_what_the_server_reported() -> None:
+    ledger = UsageLedger()
+    with attribute(source="tutor", cell=3):
+        client = MeteredChatCompletionClient(ScriptedClient("a b"), ledger)
+    await client.create(PROMPT)
+    (row,) = ledger.records
+    assert (row.source, row.cell, row.model) == ("tutor", 3, "scripted")
+    assert (row.prompt_tokens, row.completion_tokens, row.estimated) == (10, 2, False)
+    assert (row.status, row.finish_reason, row.cost) == ("complete", "stop", None)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (IncompleteReplyError("cut"), "incomplete"),
+        (ContentFilterError("filtered"), "filtered"),
+        (RuntimeError("bug"), "failed"),
+        (asyncio.CancelledError(), "cancelled"),
+    ],
+)
+async def test_a_broken_reply_is_a_row_with_estimated_tokens(
+    error: BaseException, status: str
+) -> None:
+    ledger = UsageLedger()
+    client = MeteredChatCompletionClient(ScriptedClient(error), ledger)
+    with pytest.raises(type(error)):
+        async for _ in client.create_stream(PROMPT):
+            pass
+    (row,) = ledger.records
+    assert (row.status, row.estimated) == (status, True)
+    assert (row.prompt_tokens, row.completion_tokens) == (3, 1)
+
+
+async def test_a_request_the_server_turned_away_has_unknown_tokens() -> None:
+    ledger = UsageLedger()
+    client = MeteredChatCompletionClient(
+        ScriptedClient(AuthenticationError("who?", status=401)), ledger
+    )
+    with pytest.raises(AuthenticationError):
+        await client.create(PROMPT)
+    (row,) = ledger.records
+    assert (row.status, row.prompt_tokens, row.estimated) == ("failed", None, False)
+
+
+async def test_a_request_that_was_never_sent_is_no_row() -> None:
+    ledger = UsageLedger()
+    client = MeteredChatCompletionClient(ScriptedClient(ConfigurationError("no key")), ledger)
+    with pytest.raises(ConfigurationError):
+        await client.create(PROMPT)
+    assert len(ledger) == 0
+
+
+async def test_a_stream_that_is_left_is_counted_as_cancelled() -> None:
+    ledger = UsageLedger()
+    client = MeteredChatCompletionClient(ScriptedClient("one two three"), ledger)
+    async with aclosing(client.create_stream(PROMPT)) as stream:
+        await anext(stream)
+    assert [row.status for row in ledger.records] == ["cancelled"]
+
+
+async def test_of_clients_in_clients_only_the_innermost_is_counted() -> None:
+    inner, outer = UsageLedger(), UsageLedger()
+    client = MeteredChatCompletionClient(ScriptedClient("a", "b c"), inner)
+
+    class Around(ScriptedClient):
+        async def create(self, messages, **arguments):  # type: ignore[no-untyped-def, override]
+            return await self.nested().create(messages, **arguments)
+
+        async def create_stream(self, messages, **arguments):  # type: ignore[no-untyped-def, override]
+            async for event in self.nested().create_stream(messages, **arguments):
+                yield event
+
+        def nested(self) -> MeteredChatCompletionClient:
+            return MeteredChatCompletionClient(client._client, inner)
+
+    around = MeteredChatCompletionClient(Around(), outer)
+    await around.create(PROMPT)
+    async for _ in around.create_stream(PROMPT):
+        pass
+    assert (len(inner), len(outer)) == (2, 0)
+
+
+async def test_a_wrapper_in_use_sees_the_requests_of_every_client_once() -> None:
+    seen: list[object] = []
+
+    def spy(client):  # type: ignore[no-untyped-def]
+        seen.append(client)
+        return client
+
+    client = ScriptedClient("a", "b")
+    remove = use(spy)
+    try:
+        await through(client).create(PROMPT)
+        assert seen == [client]
+    finally:
+        remove()
+    await through(client).create(PROMPT)
+    assert seen == [client]
+
+
+async def test_leaving_a_loop_closes_a_stream_that_a_variable_still_holds() -> None:
+    client = ScriptedClient("one two three")
+    stream = ReplyStream(client.create_stream(PROMPT))
+    async for _ in stream:
+        break
+    await asyncio.sleep(0.02)
+    assert client.closed_streams == 1
+
+
+async def test_a_stream_keeps_its_result() -> None:
+    stream = ReplyStream(ScriptedClient("one").create_stream(PROMPT))
+    assert stream.result is None
+    async for _ in stream:
+        pass
+    assert stream.result is not None
+    assert stream.result.content == "one"
