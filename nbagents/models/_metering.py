@@ -26,7 +26,16 @@ from nbagents.messages import (
 from nbagents.models._client import ChatCompletionClient, ToolLike
 from nbagents.models._wrappers import RequestScope, current_scope, entered
 from nbagents.prices import cost_usd
-from nbagents.usage import Status, UsageLedger, UsageRecord, ledger, whereabouts
+from nbagents.usage import (
+    Reservation,
+    Status,
+    UsageLedger,
+    UsageRecord,
+    budgets,
+    ledger,
+    reserve,
+    whereabouts,
+)
 
 __all__ = ["MeteredChatCompletionClient"]
 
@@ -87,13 +96,34 @@ class MeteredChatCompletionClient:
             self._write(measurement)
 
     def _measure(self, messages: Sequence[LLMMessage], arguments: dict[str, Any]) -> _Measurement:
-        return _Measurement(self._client, RequestScope(*self._whereabouts), messages, arguments)
+        return _Measurement(
+            self._client,
+            RequestScope(*self._whereabouts),
+            self._reserve(messages, arguments),
+            messages,
+            arguments,
+        )
+
+    def _reserve(self, messages: Sequence[LLMMessage], arguments: dict[str, Any]) -> Reservation:
+        if self._outer is not None or not budgets():
+            return Reservation()
+        extra = arguments.get("extra_create_args") or {}
+        return reserve(
+            _model_of(self._client, arguments),
+            self._client.count_tokens(messages, tools=arguments.get("tools", ())),
+            extra.get("max_completion_tokens") or extra.get("max_tokens"),
+        )
 
     def _write(self, measurement: _Measurement) -> None:
         if self._outer is not None:
             self._outer.counted = True
-        if measurement.was_sent and not measurement.scope.counted:
-            self._ledger.add(measurement.record())
+        if not measurement.was_sent:
+            measurement.reservation.release()
+            return
+        record = measurement.record()
+        if not measurement.scope.counted:
+            self._ledger.add(record)
+        measurement.reservation.settle(record.cost)
 
     async def close(self) -> None:
         """Close the wrapped client."""
@@ -137,10 +167,12 @@ class _Measurement:
         self,
         client: ChatCompletionClient,
         scope: RequestScope,
+        reservation: Reservation,
         messages: Sequence[LLMMessage],
         arguments: dict[str, Any],
     ) -> None:
         self.scope = scope
+        self.reservation = reservation
         self.result: CreateResult | None = None
         self.error: BaseException | None = None
         self._client = client
@@ -167,7 +199,9 @@ class _Measurement:
     def record(self) -> UsageRecord:
         result = self.result
         usage = result.usage if result is not None else self._estimate()
-        model = (result.model if result is not None else None) or self._model()
+        model = (result.model if result is not None else None) or _model_of(
+            self._client, self._arguments
+        )
         return UsageRecord(
             time=self._time,
             cell=self.scope.cell,
@@ -199,11 +233,6 @@ class _Measurement:
             estimated=True,
         )
 
-    def _model(self) -> str:
-        extra = self._arguments.get("extra_create_args") or {}
-        asked = extra.get("model") or getattr(self._client, "model", None)
-        return str(asked or type(self._client).__name__)
-
     def _cost(self, model: str, usage: RequestUsage | None) -> float | None:
         if self.result is not None and self.result.cached:
             return 0.0
@@ -211,7 +240,11 @@ class _Measurement:
             return None
         numbers = usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens
         cost = cost_usd(model, *numbers)
-        return cost if cost is not None else cost_usd(self._model(), *numbers)
+        return (
+            cost
+            if cost is not None
+            else cost_usd(_model_of(self._client, self._arguments), *numbers)
+        )
 
     def _status(self) -> Status:
         if self.result is not None:
@@ -224,6 +257,12 @@ class _Measurement:
         if isinstance(error, CancelledError | GeneratorExit | KeyboardInterrupt):
             return "cancelled"
         return "failed"
+
+
+def _model_of(client: ChatCompletionClient, arguments: dict[str, Any]) -> str:
+    extra = arguments.get("extra_create_args") or {}
+    asked = extra.get("model") or getattr(client, "model", None)
+    return str(asked or type(client).__name__)
 
 
 def _status_of(result: CreateResult) -> Status:

@@ -19,6 +19,14 @@ async def _remembered(agent: ChatAgent) -> list[str]:
     return [str(message.content) for message in await agent.model_context.get_messages()]
 
 
+async def _take_turn(agent: ChatAgent, way: str, prompt: str) -> None:
+    if way == "ask":
+        await agent.ask(prompt)
+        return
+    async for _ in agent.stream(prompt):
+        pass
+
+
 async def test_a_turn_is_remembered_in_the_next() -> None:
     client = ScriptedClient("Hello Ada", "Your name is Ada")
     agent = ChatAgent(client, name="tutor", system_message="Be brief.")
@@ -45,11 +53,7 @@ async def test_a_failed_turn_leaves_the_conversation_as_it_was(way: str) -> None
     agent = ChatAgent(ScriptedClient("fine", ServerError("down"), "again"))
     await agent.ask("first")
     with pytest.raises(ServerError):
-        if way == "ask":
-            await agent.ask("second")
-        else:
-            async for _ in agent.stream("second"):
-                pass
+        await _take_turn(agent, way, "second")
     assert await _remembered(agent) == ["first", "fine"]
     await agent.ask("third")
     assert await _remembered(agent) == ["first", "fine", "third", "again"]

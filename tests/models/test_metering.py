@@ -9,13 +9,14 @@ import pytest
 
 from nbagents.errors import (
     AuthenticationError,
+    BudgetExceededError,
     ConfigurationError,
     ContentFilterError,
     IncompleteReplyError,
 )
 from nbagents.messages import UserMessage
 from nbagents.models import MeteredChatCompletionClient, ReplyStream, through, use
-from nbagents.usage import UsageLedger, attribute
+from nbagents.usage import Budget, UsageLedger, attribute, within
 from tests.scripted import ScriptedClient
 
 PROMPT = [UserMessage(content="three short words", source="user")]
@@ -137,3 +138,23 @@ async def test_a_stream_keeps_its_result() -> None:
         pass
     assert stream.result is not None
     assert stream.result.content == "one"
+
+
+async def test_a_request_over_the_budget_is_refused_before_it_is_sent() -> None:
+    client = ScriptedClient("a", "b")
+    client.model = "gpt-4o"  # type: ignore[misc]
+    with within(Budget(0.0)), pytest.raises(BudgetExceededError, match="overspend"):
+        await through(client).create(PROMPT)
+    assert client.requests == []
+    with within(Budget(1.0)) as budget:
+        await through(client).create(PROMPT)
+    assert 0 < budget.spent < 0.01
+    assert budget.left == pytest.approx(1.0 - budget.spent)
+
+
+async def test_a_request_that_was_not_sent_costs_a_budget_nothing() -> None:
+    client = ScriptedClient(ConfigurationError("no key"))
+    client.model = "gpt-4o"  # type: ignore[misc]
+    with within(Budget(1.0)) as budget, pytest.raises(ConfigurationError):
+        await through(client).create(PROMPT)
+    assert (budget.spent, budget.left) == (0.0, 1.0)
