@@ -1,8 +1,8 @@
 """JSON from strangers: fast, and one kind of failure.
 
 orjson reads the ordinary case. What it refuses and Python's own reader accepts is read by
-the latter: lone surrogates (a server may cut an emoji in two), NaN, and bytes that are not
-UTF-8 (replaced, as the event-stream standard decodes them).
+the latter: lone surrogates (a server may cut an emoji in two), NaN, a byte order mark, and
+bytes that are not UTF-8 (replaced, as the event-stream standard decodes them).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def dumps(value: Any) -> str:
 def _patient_loads(data: bytes | str) -> Any:
     text = data if isinstance(data, str) else bytes(data).decode("utf-8", "replace")
     try:
-        return json.loads(text)
+        return json.loads(text.removeprefix("\ufeff"))
     except RecursionError as error:
         raise JSONError("nested too deeply") from error
     except ValueError as error:
