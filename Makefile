@@ -38,7 +38,7 @@ tour: $(READY) ## open the first notebook in JupyterLab, or run it here (HEADLES
 
 test: $(READY) lint browser docs ## check everything: style, types, layers, docs, tests, notebooks
 	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest --nbval --nbval-current-env $(NOTEBOOKS)
+	NBAGENTS_REQUESTS=off $(BIN)/python -m pytest --nbval --nbval-current-env $(NOTEBOOKS)
 
 lint: $(READY) ## check style, types and layers
 	$(BIN)/ruff check
@@ -57,7 +57,7 @@ browser:
 	|| echo "No Chromium, and it cannot be installed here: its tests are skipped, or fail with CI=true."
 
 notebooks: $(READY) ## run the notebooks and keep their outputs in them
-	NBAGENTS_RENDER=final $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+	NBAGENTS_REQUESTS=off NBAGENTS_RENDER=final $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
 		--ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
 
 BENCH := build/bench

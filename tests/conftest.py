@@ -7,6 +7,13 @@ import shutil
 
 import pytest
 
+# What the developer's machine has set must not decide how a test ends, and no test may reach
+# beyond the machine. Kernels and subprocesses inherit it.
+for name in list(os.environ):
+    if name.startswith(("AZURE_", "NBAGENTS_", "OPENAI_")):
+        del os.environ[name]
+os.environ["NBAGENTS_REQUESTS"] = "loopback"
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs a browser where there is none; in CI it fails instead."""
