@@ -8,6 +8,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from nbagents.messages._image import Image
+from nbagents.messages._show import (
+    calls_markdown,
+    parts_markdown,
+    results_markdown,
+    text_bundle,
+)
 
 __all__ = [
     "AssistantMessage",
@@ -41,6 +47,9 @@ class SystemMessage(BaseModel):
     content: str
     type: Literal["SystemMessage"] = "SystemMessage"
 
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return text_bundle(self.content, "system")
+
 
 class UserMessage(BaseModel):
     """What a person, or a program on their behalf, says to the model.
@@ -53,6 +62,9 @@ class UserMessage(BaseModel):
     content: str | list[str | Image]
     source: str
     type: Literal["UserMessage"] = "UserMessage"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return text_bundle(parts_markdown(self.content), f"user · {self.source}")
 
 
 class AssistantMessage(BaseModel):
@@ -68,6 +80,11 @@ class AssistantMessage(BaseModel):
     thought: str | None = None
     source: str
     type: Literal["AssistantMessage"] = "AssistantMessage"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        content = self.content
+        text = content if isinstance(content, str) else calls_markdown(content)
+        return text_bundle(text, f"assistant · {self.source}", self.thought or "")
 
 
 class FunctionExecutionResult(BaseModel):
@@ -91,6 +108,9 @@ class FunctionExecutionResultMessage(BaseModel):
 
     content: list[FunctionExecutionResult]
     type: Literal["FunctionExecutionResultMessage"] = "FunctionExecutionResultMessage"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return text_bundle(results_markdown(self.content), "tool")
 
 
 LLMMessage = Annotated[

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from nbagents.messages._messages import FunctionCall
+from nbagents.messages._show import result_bundle
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "ChatCompletionTokenLogprob",
@@ -133,6 +138,13 @@ class CreateResult(BaseModel):
     parsed: Any = None
 
     @property
+    def status(self) -> Literal["complete", "refused", "filtered"]:
+        """How the reply ended."""
+        if self.finish_reason == "content_filter":
+            return "filtered"
+        return "refused" if self.refusal else "complete"
+
+    @property
     def text(self) -> str:
         """The reply's text; empty when the model only calls functions."""
         return self.content if isinstance(self.content, str) else ""
@@ -141,6 +153,32 @@ class CreateResult(BaseModel):
         if isinstance(self.content, str):
             return self.content or self.refusal or ""
         return "\n".join(f"{call.name}({call.arguments})" for call in self.content)
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        # Seconds differ from run to run, and what is None says nothing.
+        for name, value in super().__repr_args__():
+            if value is not None and name not in ("latency", "time_to_first_token"):
+                yield name or "", value
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return result_bundle(self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The reply's usage as a DataFrame of one row; unknown numbers are ``<NA>``."""
+        import pandas as pd
+
+        usage = self.usage
+        row = {
+            "model": self.model,
+            "prompt_tokens": usage.prompt_tokens,
+            "cached_tokens": usage.cached_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "reasoning_tokens": usage.reasoning_tokens,
+            "finish_reason": self.finish_reason,
+            "seconds": self.latency,
+            "time_to_first_token": self.time_to_first_token,
+        }
+        return pd.DataFrame([row]).convert_dtypes()
 
 
 def _sum_of_known(one: int | None, other: int | None) -> int | None:

@@ -248,7 +248,7 @@ class _Measurement:
 
     def _status(self) -> Status:
         if self.result is not None:
-            return _status_of(self.result)
+            return self.result.status
         error = self.error
         if error is None or isinstance(error, IncompleteReplyError):
             return "incomplete"
@@ -263,9 +263,3 @@ def _model_of(client: ChatCompletionClient, arguments: dict[str, Any]) -> str:
     extra = arguments.get("extra_create_args") or {}
     asked = extra.get("model") or getattr(client, "model", None)
     return str(asked or type(client).__name__)
-
-
-def _status_of(result: CreateResult) -> Status:
-    if result.finish_reason == "content_filter":
-        return "filtered"
-    return "refused" if result.refusal else "complete"

@@ -1,0 +1,117 @@
+"""How messages and results show themselves as the last expression of a cell."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from nbagents.prices import cost_usd
+
+if TYPE_CHECKING:
+    from nbagents.messages._image import Image
+    from nbagents.messages._messages import FunctionCall, FunctionExecutionResult
+    from nbagents.messages._results import CreateResult
+
+__all__ = [
+    "calls_markdown",
+    "parts_markdown",
+    "result_bundle",
+    "results_markdown",
+    "summary",
+    "text_bundle",
+]
+
+
+def result_bundle(result: CreateResult) -> dict[str, str]:
+    """A reply: its text or calls, its reasoning folded, and one line of usage and cost."""
+    from nbagents.rendering import reply_bundle
+
+    content = result.content
+    text = content if isinstance(content, str) else calls_markdown(content)
+    return reply_bundle(
+        text or result.refusal or "",
+        reasoning=result.thought or "",
+        footer=summary(result),
+        status=result.status,
+    )
+
+
+def text_bundle(markdown: str, label: str, reasoning: str = "") -> dict[str, str]:
+    """A message: its text, its reasoning folded, and who said it."""
+    from nbagents.rendering import reply_bundle
+
+    return reply_bundle(markdown, reasoning=reasoning, footer=label)
+
+
+def summary(result: CreateResult) -> str:
+    """One line: the model, tokens in and out, the cost where it is known, and the seconds.
+
+    The seconds are left out where outputs are compared from run to run (``NBAGENTS_RENDER=final``
+    and below pytest).
+    """
+    usage = result.usage
+    parts = [result.model or "", _tokens(result)]
+    if result.cached:
+        parts.append("from the cache")
+    else:
+        parts.append(_cost(result))
+    if result.latency is not None and not _compared():
+        parts.append(f"{result.latency:.1f} s")
+    if usage.estimated:
+        parts.append("estimated")
+    return " · ".join(part for part in parts if part)
+
+
+def calls_markdown(calls: list[FunctionCall]) -> str:
+    """Function calls, as Markdown."""
+    return "\n\n".join(
+        f"Calls `{call.name}`:\n\n{_fenced(_indented(call.arguments), 'json')}" for call in calls
+    )
+
+
+def results_markdown(results: list[FunctionExecutionResult]) -> str:
+    """Results of function calls, as Markdown."""
+    return "\n\n".join(
+        f"`{result.name}` {'failed' if result.is_error else 'gave'}:\n\n{_fenced(result.content)}"
+        for result in results
+    )
+
+
+def parts_markdown(parts: str | list[str | Image]) -> str:
+    """Text and images, as Markdown; an image is named, not shown."""
+    if isinstance(parts, str):
+        return parts
+    return "\n\n".join(part if isinstance(part, str) else f"`{part!r}`" for part in parts)
+
+
+def _tokens(result: CreateResult) -> str:
+    usage = result.usage
+    return f"{usage.prompt_tokens:,} → {usage.completion_tokens:,} tokens"
+
+
+def _cost(result: CreateResult) -> str:
+    usage = result.usage
+    cost = cost_usd(
+        result.model or "", usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens
+    )
+    if cost is None:
+        return ""
+    return f"${cost:.2f}" if cost == 0 or cost >= 0.1 else f"${cost:.2g}"
+
+
+def _compared() -> bool:
+    return os.environ.get("NBAGENTS_RENDER") == "final" or "PYTEST_CURRENT_TEST" in os.environ
+
+
+def _indented(arguments: str) -> str:
+    try:
+        return json.dumps(json.loads(arguments), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return arguments
+
+
+def _fenced(text: str, language: str = "") -> str:
+    longest = max((len(run) for run in text.split("\n") if set(run) == {"`"}), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
