@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from nbagents.models import _guide, _json
@@ -20,6 +21,8 @@ __all__ = ["MODEL", "Answer", "Chunk", "answer", "cut_into_words", "error"]
 Chunk = Mapping[str, Any]
 MODEL = "nbagents-embedded"
 _CREATED = 1_767_225_600  # 2026-01-01: a reply is the same whenever it is asked for
+_MOST = {"n": 128, "max_tokens": 2**31, "max_completion_tokens": 2**31}
+_NEXT = "Connect a real model for that: set OPENAI_API_KEY, or start a server such as Ollama."
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def answer(method: str, path: str, body: bytes = b"") -> Answer:
     if method != "POST":
         return error(405, f"{method} is not for {path}; POST is.")
     try:
-        return _complete(_read(body))
+        return _complete(_read(body), hashlib.blake2s(body, digest_size=12).hexdigest())
     except _BadRequestError as bad:
         return error(400, str(bad), param=bad.param)
 
@@ -100,49 +103,107 @@ def _read(body: bytes) -> dict[str, Any]:
     return request
 
 
-def _complete(request: dict[str, Any]) -> Answer:
-    text = _guide.reply(request["messages"])
-    words = cut_into_words(text)
-    finish = "stop"
+def _complete(request: dict[str, Any], name: str) -> Answer:
+    words, finish = _words_of_reply(request)
+    choices = range(_count(request, "n") or 1)
+    prompt = sum(_tokens(text) for text in _strings(request["messages"]))
+    completion = sum(map(_tokens, words)) * len(choices)
     usage = {
-        "prompt_tokens": 1,
-        "completion_tokens": len(words),
-        "total_tokens": 1 + len(words),
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
         "estimated": True,
     }
-    head = {"id": _identifier(request), "created": _CREATED, "model": MODEL}
+    head = {"id": f"chatcmpl-{name}", "created": _CREATED, "model": MODEL}
     if request.get("stream"):
-        return Answer(200, {}, tuple(_chunks(head, words, finish, usage, request)))
-    choice = {
-        "index": 0,
-        "message": {"role": "assistant", "content": "".join(words), "refusal": None},
-        "logprobs": None,
-        "finish_reason": finish,
-    }
-    return Answer(200, {**head, "object": "chat.completion", "choices": [choice], "usage": usage})
+        head["object"] = "chat.completion.chunk"
+        chunks = _chunks(head, choices, words, finish)
+        options = request.get("stream_options")
+        if isinstance(options, dict) and options.get("include_usage"):
+            chunks.append({**head, "choices": [], "usage": usage})
+        return Answer(200, {}, tuple(chunks))
+    message = {"role": "assistant", "content": "".join(words), "refusal": None}
+    given = [
+        {"index": index, "message": message, "logprobs": None, "finish_reason": finish}
+        for index in choices
+    ]
+    return Answer(200, {**head, "object": "chat.completion", "choices": given, "usage": usage})
 
 
 def _chunks(
-    head: dict[str, Any],
-    words: Sequence[str],
-    finish: str,
-    usage: dict[str, Any],
-    request: dict[str, Any],
-) -> list[dict[str, Any]]:
-    head = {**head, "object": "chat.completion.chunk"}
+    head: dict[str, Any], choices: Iterable[int], words: Sequence[str], finish: str
+) -> list[Chunk]:
     deltas: list[tuple[dict[str, Any], str | None]] = [({"role": "assistant", "content": ""}, None)]
     deltas += [({"content": word}, None) for word in words]
     deltas.append(({}, finish))
-    chunks = [
-        {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
+    return [
+        {**head, "choices": [{"index": index, "delta": delta, "finish_reason": reason}]}
+        for index in choices
         for delta, reason in deltas
     ]
-    options = request.get("stream_options")
-    if isinstance(options, dict) and options.get("include_usage"):
-        chunks.append({**head, "choices": [], "usage": usage})
-    return chunks
 
 
-def _identifier(request: dict[str, Any]) -> str:
-    digest = hashlib.blake2s(_json.dumps(request).encode("utf-8", "replace"), digest_size=12)
-    return f"chatcmpl-{digest.hexdigest()}"
+def _words_of_reply(request: dict[str, Any]) -> tuple[list[str], str]:
+    """The reply as the request wants it, and why it ends."""
+    _refuse_what_it_cannot_do(request)
+    reply = _guide.reply(request["messages"])
+    wants_json = _type_of(request.get("response_format")) == "json_object"
+    text = reply.as_json() if wants_json else reply.text
+    stops = request.get("stop") or []
+    for stop in [stops] if isinstance(stops, str) else stops:
+        text = text.partition(stop)[0] if isinstance(stop, str) and stop else text
+    words = cut_into_words(text)
+    most = _count(request, "max_completion_tokens") or _count(request, "max_tokens")
+    return _first(words, most) if most else (words, "stop")
+
+
+def _first(words: list[str], most: int) -> tuple[list[str], str]:
+    """Keep the words that fit into ``most`` tokens."""
+    for kept, tokens in enumerate(accumulate(map(_tokens, words))):
+        if tokens > most:
+            return words[:kept], "length"
+    return words, "stop"
+
+
+def _refuse_what_it_cannot_do(request: dict[str, Any]) -> None:
+    if _type_of(request.get("response_format")) == "json_schema":
+        raise _BadRequestError(f"{MODEL} cannot fill in a schema. {_NEXT}", "response_format")
+    if request.get("tool_choice") not in (None, "auto", "none"):
+        raise _BadRequestError(f"{MODEL} cannot call functions. {_NEXT}", "tool_choice")
+    parts = [part for message in request["messages"] for part in _parts(message)]
+    if any(_type_of(part) not in ("text", "refusal") for part in parts):
+        raise _BadRequestError(f"{MODEL} reads text only. {_NEXT}", "messages")
+
+
+def _parts(message: dict[str, Any]) -> list[Any]:
+    content = message.get("content")
+    return content if isinstance(content, list) else []
+
+
+def _type_of(value: object) -> object:
+    return value.get("type") if isinstance(value, dict) else None
+
+
+def _count(request: dict[str, Any], name: str) -> int | None:
+    value = request.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST[name]:
+        raise _BadRequestError(f"{name!r} must be a whole number, 1 to {_MOST[name]:,}.", name)
+    return value
+
+
+def _tokens(text: str) -> int:
+    """Estimate: OpenAI's rule of thumb, four characters of English to a token."""
+    return max(1, round(len(text) / 4))
+
+
+def _strings(value: object) -> Iterator[str]:
+    """Yield every text inside a JSON value: what a model would have to read."""
+    waiting = [value]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, str):
+            yield inner
+        elif isinstance(inner, dict | list):
+            waiting.extend(inner.values() if isinstance(inner, dict) else inner)

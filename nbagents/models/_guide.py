@@ -1,13 +1,148 @@
-"""What the embedded model says."""
+"""What the embedded model says, and nothing it does not know.
+
+It has three kinds of reply: one that was written for the tour, a quotation from the
+documentation, or the word that it found none. The last two say what it is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-__all__ = ["reply"]
+from nbagents.models import _json
+from nbagents.models._knowledge import Finding, documentation, terms_of
+from nbagents.models._passages import Passage, cut_at_paragraph
+
+__all__ = ["Reply", "reply"]
+
+_ENOUGH = 0.4  # of the question's weight: less is a chance hit ("write me a poem")
+_ALSO = 0.6  # of the best passage's score: what is worth naming beside it
+_LONGEST_QUOTATION = 1500
+_SHORT_QUOTATION = 300  # leaves room for a second
+_LEANING = frozenset("it its that this they them those these there then else instead".split())  # noqa: SIM905
+
+_I_AM = (
+    "I am nbagents' embedded model: no language model, only a search over nbagents' documentation."
+)
+_CONNECT = (
+    "To talk to a real model, set `OPENAI_API_KEY`, or Azure's `AZURE_OPENAI_ENDPOINT` and "
+    "`AZURE_OPENAI_API_KEY`, or start a server such as Ollama on this computer; then restart "
+    "the kernel."
+)
 
 
-def reply(messages: Sequence[Mapping[str, Any]]) -> str:
-    """Answer the last user message."""
-    return "I am nbagents' embedded model: no language model, a search over the documentation."
+@dataclass(frozen=True)
+class Reply:
+    """What is said, as Markdown.
+
+    Attributes:
+        text: The words.
+        pages: The names of the pages it quotes; empty when it quotes none.
+        scripted: Whether it was written for the tour.
+    """
+
+    text: str
+    pages: tuple[str, ...] = ()
+    scripted: bool = False
+
+    def as_json(self) -> str:
+        """Say the same as a JSON object; a scripted reply that is one stays as it is."""
+        if self.scripted and _is_json_object(self.text):
+            return self.text
+        return _json.dumps(
+            {"answer": self.text, "pages": list(self.pages), "is_language_model": False}
+        )
+
+
+def reply(messages: Sequence[Mapping[str, Any]]) -> Reply:
+    """Answer the last user message of a conversation in the API's form."""
+    questions = [_texts(message) for message in messages if message.get("role") == "user"]
+    last = questions[-1] if questions else []
+    if scripted := _scripted(last):
+        return Reply(scripted, scripted=True)
+    question = "\n".join(last)
+    if not terms_of(question) and not any(sign.isdigit() for sign in question):
+        return Reply(f"{_I_AM} {_subjects()}\n\n{_CONNECT}")
+    before = "\n".join(questions[-2]) if len(questions) > 1 and _leans(question) else ""
+    found = documentation().search(question, before)
+    if not found or found[0].coverage < _ENOUGH:
+        return Reply(f"I found nothing about that. {_I_AM} {_subjects()}\n\n{_CONNECT}")
+    return _quote(found)
+
+
+def _quote(found: Sequence[Finding]) -> Reply:
+    good = [
+        finding.passage
+        for finding in found[:3]
+        if finding.score >= _ALSO * found[0].score and finding.coverage >= _ENOUGH
+    ]
+    quoted = good[:2] if len(good[0].text) < _SHORT_QUOTATION else good[:1]
+    paragraphs = [_quotation(passage) for passage in quoted]
+    if also := good[len(quoted) :]:
+        paragraphs.append("See also " + " and ".join(_place(passage) for passage in also) + ".")
+    paragraphs.append(f"*{_I_AM}* {_CONNECT}")
+    pages = dict.fromkeys(f"docs/{passage.page.name}" for passage in good)
+    return Reply("\n\n".join(paragraphs), tuple(pages))
+
+
+def _quotation(passage: Passage) -> str:
+    text, cut = cut_at_paragraph(passage.text, _LONGEST_QUOTATION)
+    quoted = "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
+    source = f"From {_place(passage)}{', which goes on' if cut else ''}:"
+    return f"{source}\n\n{quoted}"
+
+
+def _place(passage: Passage) -> str:
+    title = f"{passage.page.title}: {passage.heading}" if passage.heading else passage.page.title
+    return f"**{title}** (`docs/{passage.page.name}`)"
+
+
+def _subjects() -> str:
+    titles = dict.fromkeys(passage.page.title for passage in documentation().passages)
+    if not titles:
+        return "Its pages are missing from this installation."
+    return "Its pages are: " + ", ".join(f"*{title}*" for title in titles) + "."
+
+
+def _leans(question: str) -> bool:
+    """Whether a question needs the one before it: it points back, or says next to nothing."""
+    words = question.lower().replace("?", " ").replace(",", " ").split()
+    return len(terms_of(question)) < 2 or bool(_LEANING.intersection(words))
+
+
+def _scripted(texts: Sequence[str]) -> str | None:
+    """Find the tour's reply; what `%%chat --with` attaches stands in paragraphs of its own."""
+    whole = "\n\n".join(texts)
+    candidates = [whole, *texts, *whole.split("\n\n")]
+    replies = _tour()
+    return next((replies[key] for key in map(_normal, candidates) if key in replies), None)
+
+
+@cache
+def _tour() -> dict[str, str]:
+    path = Path(__file__).with_name("tour.json")
+    replies = _json.loads(path.read_bytes())["replies"]
+    return {_normal(entry["prompt"]): entry["reply"] for entry in replies}
+
+
+def _normal(prompt: str) -> str:
+    return " ".join(prompt.split()).casefold()
+
+
+def _texts(message: Mapping[str, Any]) -> list[str]:
+    content = message.get("content")
+    if isinstance(content, str):
+        return [content]
+    parts = content if isinstance(content, list) else []
+    texts = [part.get("text") for part in parts if isinstance(part, dict)]
+    return [text for text in texts if isinstance(text, str)]
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(_json.loads(text), dict)
+    except _json.JSONError:
+        return False

@@ -1,0 +1,78 @@
+import json
+from pathlib import Path
+
+import pytest
+
+import nbagents.models
+from nbagents.models._guide import reply
+
+TOUR = json.loads((Path(nbagents.models.__file__).parent / "tour.json").read_text())["replies"]
+
+
+def ask(*questions):
+    return reply([{"role": "user", "content": question} for question in questions])
+
+
+@pytest.mark.parametrize("entry", TOUR, ids=lambda entry: entry["prompt"][:30])
+def test_the_tours_prompts_get_the_replies_written_for_them(entry):
+    said = ask(f"  {entry['prompt'].upper()}\n")
+    assert (said.text, said.scripted) == (entry["reply"], True)
+
+
+def test_what_is_attached_to_a_prompt_of_the_tour_does_not_hide_it():
+    entry = TOUR[-1]
+    attached = f"{entry['prompt']}\n\n`planets`, a DataFrame:\n\n| a |\n|---|\n| 1 |"
+    assert ask(attached).text == entry["reply"]
+    parts = [{"type": "text", "text": "planets: ..."}, {"type": "text", "text": entry["prompt"]}]
+    assert ask(parts).text == entry["reply"]
+
+
+def test_a_prompt_that_only_begins_like_the_tours_is_a_question_of_its_own():
+    assert not ask(TOUR[0]["prompt"] + " And for moons?").scripted
+
+
+def test_a_question_about_nbagents_is_answered_with_a_quotation_and_its_page():
+    said = ask("How do I set a budget?")
+    assert said.pages[0] == "docs/usage_and_budgets.md"
+    assert "(`docs/usage_and_budgets.md`):\n\n> " in said.text
+
+
+@pytest.mark.parametrize(
+    "question", ["How do I set a budget?", "Hello!", "Who wrote Hamlet?", "What is 2 + 2?"]
+)
+def test_every_reply_of_its_own_says_what_it_is_and_how_to_connect_a_model(question):
+    text = ask(question).text
+    assert "no language model" in text
+    assert "OPENAI_API_KEY" in text
+
+
+@pytest.mark.parametrize("question", ["Who wrote Hamlet?", "Why is the sky blue?", "2 + 2?"])
+def test_what_the_documentation_does_not_speak_of_is_not_answered(question):
+    said = ask(question)
+    assert said.text.startswith("I found nothing about that.")
+    assert said.pages == ()
+
+
+def test_a_greeting_is_answered_with_what_can_be_asked():
+    assert ask("Hello, who are you?").text.startswith("I am nbagents' embedded model")
+    assert "*Getting started*" in ask("hi").text
+
+
+def test_a_follow_up_is_understood_by_the_question_before():
+    assert ask("How do I connect to Azure?", "And without a key?").pages[0] == (
+        "docs/connect_azure.md"
+    )
+
+
+def test_as_json_it_says_the_same():
+    said = ask("Who wrote Hamlet?")
+    assert json.loads(said.as_json()) == {
+        "answer": said.text,
+        "pages": [],
+        "is_language_model": False,
+    }
+
+
+def test_other_roles_and_odd_contents_do_not_disturb_it():
+    said = reply([{"role": "system", "content": "Be brief."}, {"role": "user", "content": [None]}])
+    assert said.text.startswith("I am nbagents' embedded model")
