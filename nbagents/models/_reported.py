@@ -74,6 +74,7 @@ def usage_in(said: object, before: RequestUsage | None = None) -> RequestUsage |
         completion or old.completion_tokens,
         next((count for count in cached if count is not None), None),
         next((count for count in reasoning if count is not None), None),
+        estimated=said.get("estimated", old.estimated) is True,  # the embedded model's word
     )
 
 
