@@ -47,7 +47,7 @@ lint: $(READY) ## check style, types and layers
 	$(BIN)/lint-imports
 
 docs: $(READY) ## build the documentation into docs/_build/html, warnings as errors
-	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/sphinx-build --fresh-env -W --keep-going -q -b html docs docs/_build/html
 
 # Debian's Chromium, for the tests that look at what a person sees.
 APT := DEBIAN_FRONTEND=noninteractive apt-get --quiet=2 --yes </dev/null >/dev/null
