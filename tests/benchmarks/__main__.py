@@ -1,0 +1,83 @@
+"""Measure everything and print it as Markdown."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+from statistics import median
+
+from tests.benchmarks import kernels
+from tests.benchmarks.contenders import CONTENDERS
+from tests.benchmarks.rounds import IMPORTS, Rounds, compete, imports, ratio
+from tests.benchmarks.server import running
+
+ROUNDS = 25
+
+
+def main() -> None:
+    """Run the benchmark; some four minutes."""
+    print(f"nbagents beside {_versions()}; Python {platform.python_version()}, ", end="")
+    print(f"{os.cpu_count()} cores.\n")
+    with running() as address:
+        _against_clients(address)
+        _in_a_kernel(address)
+
+
+def _against_clients(address: str) -> None:
+    _header("", *CONTENDERS, "to reach")
+    chunk = compete("stream", address, ROUNDS)
+    _row("CPU a streamed chunk", chunk, "µs", "SDK ≥ 5x, autogen-ext ≥ 6x")
+    whole = compete("request", address, ROUNDS)
+    _row("CPU a request, 64 at once", whole, "µs", "SDK ≥ 1x")
+    first = compete("first-token", address, ROUNDS)
+    _row("first token, warm connection", first, "ms", "")
+    _row("import of the client", imports(IMPORTS, 7), "ms", "")
+    print()
+
+
+def _in_a_kernel(address: str) -> None:
+    _header("in a kernel", "measured", "to reach")
+    bare = imports({"": "import nbagents"}, 7)[""]
+    _line("`import nbagents`", f"{median(bare):.0f} ms", "")
+    _line("`%load_ext nbagents`", f"{kernels.load_ext(5):.0f} ms", "≤ 150 ms")
+    short = kernels.chat(address, 2_000)
+    _line("IOPub, 2,000 chunks", _sent(short), "≤ 0.30 MB, ≤ 150 messages")
+    long = kernels.chat(address, 8_000)
+    times = f"{long.bytes / short.bytes:.1f} times the bytes"
+    _line("IOPub, 8,000 chunks", f"{_sent(long)}, {times}", "≤ 6 times the bytes")
+    by_hand = kernels.by_hand(address, 2_000)
+    _line("the same by hand, 2,000 chunks: all text with every chunk", _sent(by_hand), "")
+
+
+def _versions() -> str:
+    return ", ".join(f"{name} {version(name)}" for name in ("openai", "autogen-ext", "ipykernel"))
+
+
+def _header(*titles: str) -> None:
+    _line(*titles)
+    _line(*("---" for _ in titles))
+
+
+def _line(*cells: str) -> None:
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def _row(title: str, measured: Rounds, unit: str, target: str) -> None:
+    cells = []
+    for name, rounds in measured.items():
+        times = "" if name == "nbagents" else f" ({ratio(measured, name):.1f}x)"
+        cells.append(f"{_number(median(rounds))} {unit}{times}")
+    _line(title, *cells, target)
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def _sent(sent: kernels.Sent) -> str:
+    return f"{sent.bytes / 1e6:.2f} MB, {sent.messages:,} messages"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Rounds: every contender is measured in turn, many times, so that a busy machine hits all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import ExitStack
+from statistics import median
+from typing import TYPE_CHECKING
+
+from tests.benchmarks.contenders import CONTENDERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Rounds = dict[str, list[float]]
+
+IMPORTS = {
+    "nbagents": "from nbagents.models import OpenAIChatCompletionClient",
+    "openai SDK": "from openai import AsyncOpenAI",
+    "autogen-ext": "from autogen_ext.models.openai import OpenAIChatCompletionClient",
+}
+
+
+def compete(work: str, address: str, rounds: int) -> Rounds:
+    """Measure every contender's ``work`` once a round."""
+    with ExitStack() as stack:
+        processes = {name: stack.enter_context(_worker(work, name, address)) for name in CONTENDERS}
+        for process in processes.values():
+            assert process.stdout.readline().strip() == "ready", f"{process.args} failed"
+        measured: Rounds = {name: [] for name in processes}
+        for _ in range(rounds):
+            for name, process in processes.items():
+                process.stdin.write("\n")
+                process.stdin.flush()
+                measured[name].append(float(process.stdout.readline()))
+        for process in processes.values():
+            process.stdin.close()
+    return measured
+
+
+def _worker(work: str, name: str, address: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.benchmarks.contenders", work, name, address],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def imports(statements: Mapping[str, str], rounds: int) -> Rounds:
+    """Milliseconds that each statement takes in a fresh interpreter."""
+    measured: Rounds = {name: [] for name in statements}
+    for _ in range(rounds):
+        for name, statement in statements.items():
+            measured[name].append(_import(statement))
+    return measured
+
+
+def _import(statement: str) -> float:
+    code = (
+        f"import time; started = time.perf_counter(); {statement}; "
+        "print((time.perf_counter() - started) * 1e3)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def ratio(measured: Rounds, name: str, to: str = "nbagents") -> float:
+    """How many times as much ``name`` takes: the median of what each round says."""
+    return median(one / other for one, other in zip(measured[name], measured[to], strict=True))
