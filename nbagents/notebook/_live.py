@@ -1,0 +1,149 @@
+"""A reply that grows in the output area of a cell.
+
+Finished blocks are shown in outputs that are not sent again, only the last output is updated.
+When the reply is complete, all of them give way to one output with the final bundle, so that
+what a notebook keeps depends on no update: some front ends drop them.
+
+Where the cell holds nothing else, `clear_output` takes the growing form away. Where it does, it
+must not: then the reply grows within a single output, which is emptied by an update.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from nbagents.notebook._outputs import CellOutputs, parent_of
+from nbagents.notebook._pace import Pace
+from nbagents.rendering import STYLE, BlockStream, block_html, escape
+
+__all__ = ["LiveDisplay"]
+
+PATIENCE = 0.3
+"""Seconds without a sign of the model before the cell says that it waits."""
+GLIMPSE = 160
+"""Characters of the reasoning that are shown while the model thinks."""
+
+
+class LiveDisplay:
+    """Shows a growing reply through IPython's display publisher.
+
+    The growing form is ``text/html`` alone: a console that shows plain text gets the final
+    bundle only, and no piece of it twice.
+    """
+
+    mode: Literal["live", "final", "terminal"] = "live"
+
+    def __init__(
+        self,
+        publisher: Any,
+        outputs: CellOutputs | None,
+        *,
+        label: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._publisher = publisher
+        self._outputs = outputs
+        self._parent = parent_of(publisher)
+        self._label = label
+        self._clock = clock
+        self._started = clock()
+        self._pace = Pace(clock)
+        self._blocks = BlockStream()
+        self._new: list[str] = []
+        self._reasoning = ""
+        self._thinking = False
+        self._slots: list[str] = []  # the display ids of what is shown
+        self._open = False  # the last output is the tail's, to be updated
+        self._alone = outputs is not None and outputs.count(self._parent) == 0
+        self._text = ""
+
+    def feed(self, chunk: str) -> None:
+        """Take what came; it is shown by the next `paint`."""
+        self._thinking = getattr(chunk, "kind", "text") == "reasoning"
+        if self._thinking:
+            self._reasoning = (self._reasoning + chunk)[-4 * GLIMPSE :]
+            self._new.append("")
+        else:
+            self._new.append(chunk)
+        self._pace.received(len(chunk))
+
+    def due(self) -> float | None:
+        """Seconds until there is something to show and the last update is long enough ago."""
+        if self._new:
+            return self._pace.wait()
+        if self._slots:
+            return None
+        return max(0.0, self._started + PATIENCE - self._clock())
+
+    def paint(self) -> None:
+        """Show what has come: blocks that are finished, and the rest in an output to update."""
+        started = self._clock()
+        text = "".join(self._new)
+        self._new.clear()
+        if self._alone:
+            self._paint_blocks(text)
+        else:
+            self._text += text
+            self._put(STYLE + self._tail(self._text))
+        self._pace.painted(self._clock() - started)
+
+    def finish(self, bundle: Mapping[str, str], *, footer: str = "") -> None:
+        """Leave ``bundle`` in place of what was shown; ``footer`` is in it already."""
+        self._retract(wait=True)
+        self._publisher.publish(dict(bundle), {})
+
+    def abort(self) -> None:
+        """Leave nothing of what was shown."""
+        self._retract(wait=False)
+
+    def _paint_blocks(self, text: str) -> None:
+        if not self._slots:
+            self._put(STYLE)
+            self._open = False
+        blocks = self._blocks.feed(text)
+        if blocks:
+            self._put("".join(block_html(block, style=False) for block in blocks))
+            self._open = False
+        tail = self._tail(self._blocks.tail)
+        if tail:
+            self._put(tail)
+
+    def _tail(self, markdown: str) -> str:
+        html = block_html(markdown, style=False) if markdown.strip() else ""
+        if self._thinking:
+            glimpse = " ".join(self._reasoning[-GLIMPSE:].split())
+            return html + _note(f"thinking\u2026 {glimpse}")
+        waiting = not html and len(self._slots) < 2
+        return _note(f"\u2026 {self._label}") if waiting else html
+
+    def _put(self, html: str) -> None:
+        """Show ``html`` in the open output, or in a new one."""
+        update = self._open
+        if not update:
+            self._slots.append(f"nbagents-{secrets.token_hex(8)}")
+        self._open = True
+        self._publish({"text/html": html}, self._slots[-1], update=update)
+        self._pace.sent(len(html))
+
+    def _retract(self, *, wait: bool) -> None:
+        if not self._slots:
+            return
+        outputs = self._outputs
+        if self._alone and outputs and outputs.count(self._parent) == len(self._slots):
+            self._publisher.clear_output(wait=wait)
+        else:
+            for slot in self._slots:
+                self._publish({}, slot, update=True)
+        self._slots.clear()
+        self._open = False
+
+    def _publish(self, bundle: dict[str, str], slot: str, *, update: bool) -> None:
+        self._publisher.publish(bundle, {}, transient={"display_id": slot}, update=update)
+
+
+def _note(text: str) -> str:
+    line = f'<p class="nb-note">{escape(text.strip())}</p>'
+    return f'<div class="nbagents mathjax_ignore tex2jax_ignore">{line}</div>'
