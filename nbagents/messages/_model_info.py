@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import NoReturn, Required, TypedDict
+from typing import Required, Self, TypedDict
 
 from nbagents.errors import ConfigurationError
 
@@ -50,7 +50,7 @@ class ModelFamily:
 
     ANY = str
 
-    def __new__(cls, *args: object, **kwargs: object) -> NoReturn:
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
         """Refuse: the names are used as they stand.
 
         Raises:
