@@ -1,0 +1,238 @@
+"""One object, an SDK client per event loop, and connections that stay warm.
+
+An asynchronous HTTP connection belongs to the loop it was opened on. A notebook has several:
+the kernel's, a private one, those of ``asyncio.run`` in a script. So each loop gets an SDK
+client of its own when it first asks, and loses it, sockets closed, when the loop ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import threading
+import weakref
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Any
+
+from nbagents.errors import RequestTimeoutError
+from nbagents.models._failures import is_quota_exhausted
+from nbagents.models._requests import check_allowed
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx2
+    from openai import AsyncOpenAI
+
+    from nbagents.models._limits import Limits
+
+__all__ = ["KEEP_ALIVE", "Connections", "create_method", "http_client"]
+
+KEEP_ALIVE = 180.0
+"""Seconds an idle connection is kept. Azure's load balancers drop theirs without a word after
+240 (Microsoft: "TCP reset and idle timeout"), the SDK's own 5 cost each cell a TLS handshake."""
+
+_ERROR_BODY_SECONDS = 5.0
+
+Build = Callable[[], "AsyncOpenAI"]
+
+
+class Connections:
+    """The SDK clients of one model client.
+
+    Args:
+        build: Makes an SDK client for the running loop.
+        owned: Whether to close what ``build`` makes.
+    """
+
+    __slots__ = ("__weakref__", "_build", "_lock", "_of_loop", "_owned")
+
+    def __init__(self, build: Build, *, owned: bool = True) -> None:
+        self._build = build
+        self._owned = owned
+        self._lock = threading.Lock()
+        self._of_loop: dict[asyncio.AbstractEventLoop, _Kept] = {}
+
+    async def client(self) -> AsyncOpenAI:
+        """The running loop's SDK client."""
+        loop = asyncio.get_running_loop()
+        kept = self._of_loop.get(loop)
+        if kept is None:
+            await _import_sdk()
+            kept = await self._open(loop)
+        return kept.client
+
+    @staticmethod
+    def timeout(limits: Limits) -> httpx2.Timeout:
+        """What of ``limits`` the HTTP client watches, for one request."""
+        import httpx2
+
+        return httpx2.Timeout(None, connect=limits.connect, read=limits.first_byte)
+
+    async def close(self) -> None:
+        """Close the connections of every loop; a later request opens new ones."""
+        with self._lock:
+            kept = list(self._of_loop.items())
+            self._of_loop.clear()
+        for loop, entry in kept:
+            await _close_on(loop, entry)
+
+    async def _open(self, loop: asyncio.AbstractEventLoop) -> _Kept:
+        with self._lock:
+            for ended in [each for each in self._of_loop if each.is_closed()]:
+                del self._of_loop[ended]
+            kept = self._of_loop.get(loop)
+            if kept is not None:
+                return kept
+            client = self._build()
+            keeper = _keep(weakref.ref(self), loop, client if self._owned else None)
+            kept = self._of_loop[loop] = _Kept(client, keeper)
+        await anext(keeper)
+        return kept
+
+    def _forget(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            self._of_loop.pop(loop, None)
+
+
+class _Kept:
+    __slots__ = ("client", "keeper")
+
+    def __init__(self, client: AsyncOpenAI, keeper: AsyncGenerator[None, None]) -> None:
+        self.client = client
+        self.keeper = keeper
+
+
+async def _keep(
+    owner: weakref.ref[Connections], loop: asyncio.AbstractEventLoop, client: AsyncOpenAI | None
+) -> AsyncGenerator[None, None]:
+    """Wait for the end: a loop closes its asynchronous generators before it ends.
+
+    It closes those that are garbage too, so the sockets also go with the model client.
+    """
+    try:
+        yield
+    finally:
+        connections = owner()
+        if connections is not None:
+            connections._forget(loop)
+        if client is not None:
+            await client.close()
+
+
+async def _close_on(loop: asyncio.AbstractEventLoop, kept: _Kept) -> None:
+    """Close a loop's connections on that loop; one that stands still does it when it goes on."""
+    if loop is asyncio.get_running_loop():
+        await kept.keeper.aclose()
+    elif loop.is_running():
+        with suppress(RuntimeError):
+            closing = asyncio.run_coroutine_threadsafe(kept.keeper.aclose(), loop)
+            await asyncio.wrap_future(closing)
+
+
+def create_method() -> Callable[..., Any]:
+    """The SDK's method whose signature tells which create arguments there are."""
+    from openai.resources.chat.completions import AsyncCompletions
+
+    return AsyncCompletions.create
+
+
+_imported = False
+
+
+async def _import_sdk() -> None:
+    """Import the SDK in a thread: it takes a second, and the loop must hear a cancellation."""
+    global _imported
+    if not _imported:
+        await asyncio.to_thread(_import_now)
+        _imported = True
+
+
+def _import_now() -> None:
+    for name in ("openai", "openai.resources.chat.completions", "httpx2", "httpcore2"):
+        importlib.import_module(name)
+
+
+_tls: ssl.SSLContext | None = None
+
+
+def _tls_context() -> ssl.SSLContext:
+    """The process's own: reading the certificates takes 30 ms and more."""
+    global _tls
+    if _tls is None:
+        import httpx2
+
+        _tls = httpx2.create_ssl_context()
+    return _tls
+
+
+def http_client(
+    limits: Limits, transport: httpx2.AsyncBaseTransport | None = None
+) -> httpx2.AsyncClient:
+    """Make an HTTP client with our deadlines, caps and keep-alive.
+
+    Args:
+        limits: The deadlines and caps.
+        transport: Answers instead of the network.
+    """
+    import httpx2
+
+    class GuardedClient(httpx2.AsyncClient):
+        """Holds each attempt to its deadline, and bounds what is read of an error."""
+
+        async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+            if transport is None:
+                check_allowed(str(request.url))
+            timeouts = dict(request.extensions.get("timeout", {}))
+            # Our deadlines watch the reading; the client's would count each piece alone.
+            first_byte = timeouts.pop("read", None)
+            request.extensions["timeout"] = timeouts
+            try:
+                async with asyncio.timeout(first_byte) as deadline:
+                    response = await super().send(request, **options)
+            except TimeoutError as error:
+                if not deadline.expired():
+                    raise
+                raise RequestTimeoutError(
+                    f"{request.url.host} did not begin to answer within {first_byte:g} s. Try "
+                    "again, or allow more with limits=Limits(first_byte=...).",
+                    retryable=True,
+                ) from error
+            return await _bounded(response, limits.error_bytes) if response.is_error else response
+
+    return GuardedClient(
+        follow_redirects=True,
+        limits=httpx2.Limits(
+            max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEP_ALIVE
+        ),
+        timeout=httpx2.Timeout(None, connect=limits.connect, read=limits.first_byte),
+        transport=transport,
+        verify=_tls_context() if transport is None else False,
+    )
+
+
+async def _bounded(response: httpx2.Response, limit: int) -> httpx2.Response:
+    """Read an error's body up to ``limit`` bytes; what comes too late or broken is left out."""
+    import httpx2
+
+    body = bytearray()
+    with suppress(TimeoutError, httpx2.HTTPError, httpx2.StreamError):
+        async with asyncio.timeout(_ERROR_BODY_SECONDS), aclosing(response.aiter_bytes()) as pieces:
+            async for piece in pieces:
+                body += piece
+                if len(body) >= limit:
+                    break
+    await response.aclose()
+    headers = httpx2.Headers(response.headers)
+    for name in ("content-encoding", "content-length", "transfer-encoding"):
+        headers.pop(name, None)
+    if response.status_code == 429 and is_quota_exhausted(bytes(body)):
+        headers["x-should-retry"] = "false"  # the SDK obeys it
+    return httpx2.Response(
+        response.status_code,
+        headers=headers,
+        content=bytes(body[:limit]),
+        request=response.request,
+        extensions=response.extensions,
+    )

@@ -1,0 +1,283 @@
+"""The plain client behind the public ones: a request in, a reply out, nothing around it."""
+
+from __future__ import annotations
+
+import threading
+from asyncio import CancelledError
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from nbagents.errors import (
+    APIConnectionError,
+    BadRequestError,
+    NbAgentsError,
+    RequestCancelledError,
+    RequestError,
+)
+from nbagents.messages import (
+    CreateResult,
+    LLMMessage,
+    ModelCapabilities,
+    ModelFamily,
+    ModelInfo,
+    RequestUsage,
+    StreamChunk,
+)
+from nbagents.models._arguments import stream_options_for
+from nbagents.models._capabilities import window_of
+from nbagents.models._estimate import estimate_text_tokens, estimate_tokens
+from nbagents.models._exchange import Exchange
+from nbagents.models._reader import ReplyReader
+from nbagents.models._reply import ReplyBuilder
+from nbagents.models._request import Asked, Defaults, arguments_for, schema_in
+from nbagents.models._wire import parsed_content
+
+if TYPE_CHECKING:
+    from nbagents._cancellation import CancellationToken
+    from nbagents.models._client import JsonOutput, ToolChoice, ToolLike
+    from nbagents.models._connections import Connections
+    from nbagents.models._failures import Failures
+    from nbagents.models._limits import Limits
+
+__all__ = ["DirectChatClient"]
+
+Event = StreamChunk | CreateResult
+
+
+@dataclass
+class _Call:
+    """One request on its way."""
+
+    asked: Asked
+    arguments: dict[str, Any]
+    limits: Limits
+    exchange: Exchange
+    builder: ReplyBuilder
+    started: float
+    first: float | None = None
+    usage: RequestUsage | None = None
+
+
+class DirectChatClient:
+    """Sends requests through the SDK, and reads the bytes that come back.
+
+    Args:
+        defaults: What all requests have in common.
+        limits: Deadlines and caps.
+        failures: Turns the errors of the libraries below into ours.
+        connections: The SDK clients, one per loop.
+    """
+
+    def __init__(
+        self, defaults: Defaults, limits: Limits, failures: Failures, connections: Connections
+    ) -> None:
+        self._defaults = defaults
+        self._limits = limits
+        self._failures = failures
+        self._connections = connections
+        self._refuses_stream_options = False
+        self._usage = RequestUsage(0, 0)
+        self._lock = threading.Lock()
+
+    @property
+    def model(self) -> str:
+        """The model's name, as it is sent."""
+        return self._defaults.model
+
+    async def create(
+        self,
+        messages: Sequence[LLMMessage],
+        *,
+        tools: Sequence[ToolLike] = (),
+        tool_choice: ToolChoice = "auto",
+        json_output: JsonOutput = None,
+        extra_create_args: Mapping[str, Any] = {},
+        cancellation_token: CancellationToken | None = None,
+    ) -> CreateResult:
+        """Ask, and wait for the whole reply."""
+        asked = Asked(messages, tools, tool_choice, json_output, extra_create_args)
+        arguments = arguments_for(asked, self._defaults)
+        arguments.pop("stream_options", None)
+        limits = self._limits_in(arguments)
+        # A server may be silent until the reply is whole: only the total counts.
+        limits = replace(limits, first_byte=limits.total, silence=None)
+        async with aclosing(self._events(asked, arguments, limits, cancellation_token)) as events:
+            async for event in events:
+                if isinstance(event, CreateResult):
+                    return event.model_copy(update={"time_to_first_token": None})
+        raise AssertionError("a reply ends in a result or an error")
+
+    async def create_stream(
+        self,
+        messages: Sequence[LLMMessage],
+        *,
+        tools: Sequence[ToolLike] = (),
+        tool_choice: ToolChoice = "auto",
+        json_output: JsonOutput = None,
+        extra_create_args: Mapping[str, Any] = {},
+        cancellation_token: CancellationToken | None = None,
+        include_usage: bool | None = None,
+    ) -> AsyncGenerator[Event, None]:
+        """Ask, and yield the reply as it comes."""
+        asked = Asked(messages, tools, tool_choice, json_output, extra_create_args)
+        arguments = arguments_for(asked, self._defaults)
+        options = stream_options_for(arguments, include_usage)
+        arguments.pop("stream_options", None)
+        if options and not self._refuses_stream_options:
+            arguments["stream_options"] = options
+        arguments["stream"] = True
+        limits = self._limits_in(arguments)
+        async with aclosing(self._events(asked, arguments, limits, cancellation_token)) as events:
+            async for event in events:
+                yield event
+
+    async def close(self) -> None:
+        """Let go of the connections of all loops; a later request opens new ones."""
+        await self._connections.close()
+
+    def actual_usage(self) -> RequestUsage:
+        """The tokens of all replies so far."""
+        return self._usage
+
+    def total_usage(self) -> RequestUsage:
+        """The tokens of all replies so far."""
+        return self._usage
+
+    def count_tokens(
+        self, messages: Sequence[LLMMessage], *, tools: Sequence[ToolLike] = ()
+    ) -> int:
+        """How many tokens the messages and tools take, by `estimate_tokens`."""
+        return estimate_tokens(messages, tools=tools, model=self.model)
+
+    def remaining_tokens(
+        self, messages: Sequence[LLMMessage], *, tools: Sequence[ToolLike] = ()
+    ) -> int:
+        """How many tokens the model's window leaves after them; below 0 when they exceed it."""
+        return window_of(self.model) - self.count_tokens(messages, tools=tools)
+
+    @property
+    def model_info(self) -> ModelInfo:
+        """What the model can do."""
+        return self._defaults.info
+
+    @property
+    def capabilities(self) -> ModelCapabilities:
+        """The older form of `model_info`."""
+        info = self._defaults.info
+        return ModelCapabilities(
+            vision=info["vision"],
+            function_calling=info["function_calling"],
+            json_output=info["json_output"],
+        )
+
+    def _limits_in(self, arguments: dict[str, Any]) -> Limits:
+        """The limits of one call, which may bring a ``timeout`` of its own."""
+        if "timeout" not in arguments:
+            return self._limits
+        return self._limits.within(arguments.pop("timeout"))
+
+    async def _events(
+        self,
+        asked: Asked,
+        arguments: dict[str, Any],
+        limits: Limits,
+        token: CancellationToken | None,
+    ) -> AsyncGenerator[Event, None]:
+        """The reply's chunks, and last its result; whatever happens, the response is closed."""
+        exchange = Exchange(limits, self._failures, token)
+        thinks = self._defaults.info["family"] == ModelFamily.R1
+        builder = ReplyBuilder(think_tags=thinks, max_reply=limits.reply_bytes)
+        call = _Call(asked, arguments, limits, exchange, builder, perf_counter())
+        try:
+            await self._open(call)
+            reader = ReplyReader(builder, max_line=limits.line_bytes)
+            data = b"-"
+            while data and not reader.done:
+                data = await exchange.read()
+                before = builder.size
+                for chunk in reader.feed(data) if data else reader.close():
+                    if call.first is None:
+                        call.first = perf_counter() - call.started
+                    yield chunk
+                if builder.size > before:
+                    exchange.note_content()
+            if data:
+                await exchange.drain()
+            result = self._result(call)
+        except RequestError as error:
+            self._failures.complete(error, builder.partial, exchange.request_id)
+            self._note_failure(call, error)
+            raise
+        except (CancelledError, GeneratorExit):
+            self._note_failure(call, None)
+            raise
+        finally:
+            await exchange.close()
+            self._count(call.usage)
+        yield result
+
+    async def _open(self, call: _Call) -> None:
+        """Send the request; once more without ``stream_options`` where they are refused."""
+
+        async def send() -> Any:
+            client = await self._connections.client()
+            completions = client.chat.completions.with_streaming_response
+            response = await completions.create(**call.arguments).__aenter__()
+            return response.http_response
+
+        call.arguments["timeout"] = self._connections.timeout(call.limits)
+        try:
+            await call.exchange.open(send)
+        except BadRequestError as error:
+            if "stream_options" not in call.arguments or not _is_about_stream_options(error):
+                raise
+            del call.arguments["stream_options"]
+            self._refuses_stream_options = True
+            await call.exchange.open(send)
+
+    def _result(self, call: _Call) -> CreateResult:
+        latency = perf_counter() - call.started
+        result = call.builder.result(latency=latency, time_to_first_token=call.first)
+        if call.builder.usage is None:
+            usage = RequestUsage(self._prompt_tokens(call), _tokens_of(result, self.model))
+            result = result.model_copy(update={"usage": replace(usage, estimated=True)})
+        call.usage = result.usage
+        parsed = parsed_content(schema_in(call.asked, self._defaults), result)
+        return result if parsed is None else result.model_copy(update={"parsed": parsed})
+
+    def _note_failure(self, call: _Call, error: RequestError | None) -> None:
+        """Estimate what a reply that did not end took, if the server worked on it."""
+        if call.usage is None and (call.exchange.is_open or _was_sent(error)):
+            said = estimate_text_tokens(call.builder.partial, self.model)
+            call.usage = RequestUsage(self._prompt_tokens(call), said, estimated=True)
+
+    def _prompt_tokens(self, call: _Call) -> int:
+        return self.count_tokens(call.asked.messages, tools=call.asked.tools)
+
+    def _count(self, usage: RequestUsage | None) -> None:
+        if usage is not None:
+            with self._lock:
+                self._usage += usage
+
+
+def _was_sent(error: RequestError | None) -> bool:
+    """Whether a request that got no answer may have reached the server all the same."""
+    if error is None or isinstance(error, RequestCancelledError):
+        return True
+    return error.status is None and not isinstance(error, APIConnectionError)
+
+
+def _is_about_stream_options(error: NbAgentsError) -> bool:
+    said = f"{error} {getattr(error.__cause__, 'body', '')}"
+    return "stream_options" in said or "include_usage" in said
+
+
+def _tokens_of(result: CreateResult, model: str) -> int:
+    """How many tokens a reply has, estimated from all that the server sent of it."""
+    content = result.content
+    parts = [content] if isinstance(content, str) else [c.name + c.arguments for c in content]
+    parts += [result.thought or "", result.refusal or ""]
+    return sum(estimate_text_tokens(part, model) for part in parts if part)

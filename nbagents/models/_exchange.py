@@ -1,0 +1,181 @@
+"""One request on the wire: sent, read and given up, under deadlines and a token.
+
+Deadlines count only what is spent waiting here. Each wait has an ``asyncio.timeout``; the
+token cuts it short by moving its end to now, so that both are told from ``task.cancel()`` by
+asyncio's own bookkeeping, and a cancelled task stays a cancelled task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from nbagents.errors import NbAgentsError, RequestCancelledError, RequestTimeoutError
+from nbagents.models._failures import request_id_in
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from nbagents._cancellation import CancellationToken
+    from nbagents.models._failures import Failures
+    from nbagents.models._limits import Limits
+
+__all__ = ["Exchange"]
+
+T = TypeVar("T")
+
+_FOREVER = float("inf")
+_DRAIN_SECONDS = 0.25
+_DRAIN_BYTES = 65_536
+
+
+class Exchange:
+    """A request and its response, from the running task's point of view.
+
+    Args:
+        limits: The deadlines.
+        failures: Turns the errors of the libraries below into ours.
+        token: Cancels the exchange, from any thread.
+
+    Attributes:
+        request_id: The server's name for the request, once its headers have come.
+        waited: Seconds spent waiting so far.
+    """
+
+    def __init__(
+        self, limits: Limits, failures: Failures, token: CancellationToken | None = None
+    ) -> None:
+        self.request_id: str | None = None
+        self.waited = 0.0
+        self._silence = _FOREVER if limits.silence is None else limits.silence
+        self._total = _FOREVER if limits.total is None else limits.total
+        self._heard = 0.0
+        self._failures = failures
+        self._token = token
+        self._loop = asyncio.get_running_loop()
+        self._wait: asyncio.Timeout | None = None
+        self._response: httpx2.Response | None = None
+        self._body: AsyncGenerator[bytes, None] | None = None
+        self._forget = token.add_callback(self._on_cancel) if token is not None else None
+
+    async def open(self, send: Callable[[], Awaitable[httpx2.Response]]) -> httpx2.Response:
+        """Send the request, and wait for the response's headers.
+
+        Raises:
+            RequestError: There is none, or it is an error.
+            RequestCancelledError: The token was used.
+        """
+        self._check_token()
+        response = await self._await(send(), self._total - self.waited, reading=False)
+        self._response = response
+        self.request_id = request_id_in(response.headers)
+        encoded = response.headers.get("content-encoding", "identity") != "identity"
+        self._body = response.aiter_bytes() if encoded else response.aiter_raw()
+        self._heard = self.waited
+        return response
+
+    async def read(self) -> bytes:
+        """The next bytes of the body; none when it has ended.
+
+        Raises:
+            RequestError: They did not come in time, or the connection broke.
+            RequestCancelledError: The token was used.
+        """
+        assert self._body is not None
+        self._check_token()
+        left = min(self._silence + self._heard, self._total) - self.waited
+        return await self._await(anext(self._body, b""), left, reading=True)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the server has begun to answer."""
+        return self._response is not None
+
+    def note_content(self) -> None:
+        """Begin the wait for content anew: some has come."""
+        self._heard = self.waited
+
+    async def drain(self) -> None:
+        """Read the little that follows the end of a reply, so that the connection can be kept."""
+        assert self._body is not None
+        size = 0
+        with suppress(Exception):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while size < _DRAIN_BYTES and (data := await anext(self._body, b"")):
+                    size += len(data)
+
+    async def close(self) -> None:
+        """Close the response; when it was read to its end, its connection is kept."""
+        if self._forget is not None:
+            self._forget()
+        if self._body is not None:
+            with suppress(Exception):
+                await self._body.aclose()
+        if self._response is not None:
+            with suppress(Exception):
+                await self._response.aclose()
+
+    async def _await(self, wanted: Awaitable[T], seconds: float, *, reading: bool) -> T:
+        """Wait on the network for at most ``seconds``, or until the token is used."""
+        began = self._loop.time()
+        try:
+            async with asyncio.timeout(None if seconds == _FOREVER else seconds) as self._wait:
+                return await wanted
+        except NbAgentsError:
+            raise
+        except Exception as error:
+            if self._wait is not None and self._wait.expired():
+                raise self._overdue(seconds) from error
+            raise self._failures.of(error, reading=reading) from error
+        finally:
+            self._wait = None
+            self.waited += self._loop.time() - began
+
+    def _check_token(self) -> None:
+        if self._token is not None and self._token.is_cancelled():
+            raise _cancelled()
+
+    def _overdue(self, seconds: float) -> NbAgentsError:
+        if self._token is not None and self._token.is_cancelled():
+            return _cancelled()
+        total = self.waited + seconds >= self._total
+        what = (
+            f"was not done within {self._total:g} s"
+            if total
+            else (f"sent nothing of the reply for {self._silence:g} s")
+        )
+        limit = "total" if total else "silence"
+        return RequestTimeoutError(
+            f"{self._failures.host} {what}. Run it again, or allow more with "
+            f"limits=Limits({limit}=...).",
+            retryable=True,
+        )
+
+    def _on_cancel(self) -> None:
+        with suppress(RuntimeError):  # the loop has ended, and the request with it
+            self._loop.call_soon_threadsafe(self._interrupt)
+
+    def _interrupt(self) -> None:
+        if self._wait is not None and not self._wait.expired():
+            self._wait.reschedule(self._loop.time())
+        elif self._response is not None and not self._response.is_closed:
+            _spawn(self._response.aclose())
+
+
+def _cancelled() -> RequestCancelledError:
+    return RequestCancelledError(
+        "The request was cancelled by its token; .partial has what came. Ask again with a new "
+        "CancellationToken."
+    )
+
+
+# A loop keeps only weak references to its tasks.
+_spawned: set[asyncio.Task[Any]] = set()
+
+
+def _spawn(closing: Any) -> None:
+    task = asyncio.ensure_future(closing)
+    _spawned.add(task)
+    task.add_done_callback(_spawned.discard)

@@ -1,0 +1,320 @@
+"""The errors of the SDK and of its HTTP library, as ours.
+
+Each message is one line of at most 500 characters: what happened, then what to do next.
+Credentials are masked, in the message and in the error it was made from: servers echo them.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import ssl
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from nbagents.errors import (
+    APIConnectionError,
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    ContentFilterError,
+    IncompleteReplyError,
+    ModelNotFoundError,
+    NbAgentsError,
+    ProtocolError,
+    QuotaExceededError,
+    RateLimitError,
+    RequestError,
+    RequestTimeoutError,
+)
+from nbagents.models._json import JSONError, loads
+from nbagents.models._requests import is_loopback
+from nbagents.models._secrets import Secret
+from nbagents.models._server_errors import (
+    advice_for,
+    error_described_by,
+    error_in,
+    masked,
+    message_in,
+    one_line,
+)
+
+__all__ = ["Failures", "is_quota_exhausted", "request_id_in"]
+
+_LONGEST = 500
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+_WAIT = re.compile(r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(ms|s|m\b)?", re.IGNORECASE)
+
+
+class Failures:
+    """Turns what was raised below into our errors.
+
+    Args:
+        base_url: Where requests go, for hints.
+        model: The model's (or deployment's) name, for hints.
+        secrets: What no message may show.
+        azure: Whether the server is Azure's.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        secrets: Sequence[Secret[str]] = (),
+        *,
+        azure: bool = False,
+    ) -> None:
+        self._base_url = base_url
+        self._model = model
+        self._secrets = tuple(secrets)
+        self._azure = azure
+
+    def of(self, error: Exception, *, reading: bool = False) -> NbAgentsError:
+        """The error to raise in place of ``error``, which is to be its cause.
+
+        Args:
+            error: What was raised; credentials in it are masked.
+            reading: Whether the reply had begun.
+        """
+        if isinstance(error, NbAgentsError):
+            return error
+        self._scrub(error)
+        if getattr(error, "status_code", None) is not None:
+            failure: NbAgentsError = self._of_status(error)
+        else:
+            failure = self._of_transport(error, reading=reading)
+        failure.args = (self.hide(one_line(str(failure), _LONGEST)),)
+        return failure
+
+    def complete(self, failure: RequestError, partial: str, request_id: str | None) -> None:
+        """Give an error of the reply what only its reader knows, and mask it."""
+        failure.args = (self.hide(one_line(str(failure), _LONGEST)),)
+        failure.partial = failure.partial or partial
+        failure.request_id = failure.request_id or request_id
+
+    def hide(self, text: str) -> str:
+        """Mask credentials in ``text``: the client's own, and what looks like one."""
+        for secret in self._secrets:
+            value = secret.reveal()
+            if len(value) > 3:
+                text = text.replace(value, "***")
+        return masked(text)
+
+    @property
+    def host(self) -> str:
+        """The server's name, and its port where that is said."""
+        return urlsplit(self._base_url).netloc.rpartition("@")[2] or self._base_url
+
+    def _of_status(self, error: Any) -> RequestError:
+        said, headers = _said_in(error.body), error.response.headers
+        failure = error_described_by(
+            said,
+            status=error.status_code,
+            request_id=request_id_in(headers),
+        )
+        text = message_in(said if isinstance(said, dict) else {"message": said})
+        advice = self._advice(failure, said) or advice_for(type(failure))
+        if isinstance(failure, RateLimitError):
+            failure.retry_after = _retry_after(headers, text)
+            advice = _when(failure) or advice
+        lead = f"{self.host} answered {error.status_code}: "
+        room = _LONGEST - len(lead) - len(advice) - 1
+        failure.args = (f"{lead}{one_line(self.hide(text), room)} {advice}".rstrip(),)
+        return failure
+
+    def _advice(self, failure: RequestError, said: Any) -> str:
+        if isinstance(failure, AuthenticationError):
+            return self._advice_on_key()
+        if isinstance(failure, ModelNotFoundError):
+            return self._advice_on_name(said)
+        if isinstance(failure, ContentFilterError):
+            found = ", ".join(_filtered_categories(said))
+            return f"Filtered for: {found}. Word the prompt differently." if found else ""
+        parameter = said.get("param") if isinstance(said, dict) else None
+        if isinstance(failure, BadRequestError) and isinstance(parameter, str) and parameter:
+            return f"Change or leave out the argument {one_line(parameter, 60)!r}."
+        return ""
+
+    def _advice_on_key(self) -> str:
+        if self._azure:
+            return (
+                "Check that the key or token is of this resource, and that its identity has the "
+                "role Cognitive Services OpenAI User."
+            )
+        source = next((repr(secret) for secret in self._secrets), "")
+        named = re.fullmatch(r"Secret\((\w+)\)", source)
+        origin = f"in {named.group(1)}" if named else "given as api_key"
+        return f"Check the key {origin}: that it is whole, of this server, and may use {self._of}."
+
+    def _advice_on_name(self, said: Any) -> str:
+        if self._azure:
+            return (
+                f"Check azure_deployment ({self._model!r} was asked for; a deployment's name need "
+                "not be the model's), azure_endpoint and api_version."
+            )
+        code = said.get("code") if isinstance(said, dict) else None
+        if code == "model_not_found" or "model" in str(said).lower():
+            pull = f" For Ollama: ollama pull {self._model}." if is_loopback(self._base_url) else ""
+            return f"Check the name {self._model!r}, and that the account may use it.{pull}"
+        return f"Check base_url ({self._base_url}); most servers' end in /v1."
+
+    @property
+    def _of(self) -> str:
+        return f"{self._model!r}"
+
+    def _of_transport(self, error: Exception, *, reading: bool) -> NbAgentsError:
+        names = {kind.__name__ for each in _chain(error) for kind in type(each).__mro__}
+        if names & {"TimeoutException", "APITimeoutError"}:
+            return RequestTimeoutError(
+                f"{self.host} could not be reached in time. Check base_url, the network and its "
+                "proxy, or allow more with limits=Limits(connect=...).",
+                retryable=True,
+            )
+        if names & {"UnsupportedProtocol", "InvalidURL", "LocalProtocolError"}:
+            return ConfigurationError(
+                f"base_url {self._base_url!r} or a header is not one that HTTP knows: "
+                f"{_last_words(error)}. Give base_url as https://host/v1."
+            )
+        if names & {"DecodingError", "TooManyRedirects"}:
+            return ProtocolError(
+                f"{self.host} sent what is no answer: {_last_words(error)}. Check base_url, and "
+                "any proxy on the way."
+            )
+        if names & {"TransportError", "APIConnectionError", "OSError", "SSLError", "EndOfStream"}:
+            return self._broken() if reading else self._unreachable(error)
+        return ConfigurationError(
+            f"The request could not be made: {type(error).__name__}: {_last_words(error)}. Check "
+            "the arguments of the client and of this call."
+        )
+
+    def _broken(self) -> RequestError:
+        return IncompleteReplyError(
+            f"The connection to {self.host} broke in the middle of the reply; .partial has what "
+            "came. Run it again.",
+            retryable=True,
+        )
+
+    def _unreachable(self, error: Exception) -> RequestError:
+        what, advice = "could not be reached", "Check base_url and the network."
+        words = " ".join(str(each) for each in _chain(error))
+        causes = list(_chain(error))
+        if any(isinstance(each, ssl.SSLError) for each in causes) or "[SSL" in words:
+            what = f"cannot be trusted or does not speak TLS ({_last_words(error)})"
+            advice = (
+                "Check that base_url begins with http:// or https:// as the server wants; for a "
+                "certificate of one's own set SSL_CERT_FILE."
+            )
+        elif "refused" in words or "All connection attempts failed" in words:
+            what, advice = "refuses connections", self._advice_on_start()
+        elif _is_unknown_host(causes, words):
+            what, advice = "is not known to this network", "Check base_url for a typing error."
+        return APIConnectionError(f"{self.host} {what}. {advice}", retryable=True)
+
+    def _advice_on_start(self) -> str:
+        if not is_loopback(self._base_url):
+            return "Check base_url, and that the server is up."
+        if urlsplit(self._base_url).port == 11434:
+            return "Start Ollama (ollama serve)."
+        return "Start the server, or check the port in base_url."
+
+    def _scrub(self, error: BaseException) -> None:
+        """Mask credentials in what the errors below say of themselves."""
+        for each in _chain(error):
+            each.args = tuple(self._hidden(part) for part in each.args)
+            for name in ("message", "body"):
+                if isinstance(vars(each).get(name), str | dict | list):
+                    setattr(each, name, self._hidden(getattr(each, name)))
+
+    def _hidden(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.hide(value)
+        if isinstance(value, dict):
+            return {key: self._hidden(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [self._hidden(part) for part in value]
+        return value
+
+
+def request_id_in(headers: Mapping[str, str]) -> str | None:
+    """The server's name for a request: OpenAI's header, or Azure's."""
+    return headers.get("x-request-id") or headers.get("apim-request-id")
+
+
+def is_quota_exhausted(body: bytes) -> bool:
+    """Whether the body of a 429 says that nothing is left to spend, so that waiting is idle."""
+    try:
+        said = error_in(loads(body))
+    except JSONError:
+        return False
+    return isinstance(error_described_by(said, status=429), QuotaExceededError)
+
+
+def _page_title(text: str) -> str:
+    """What to call a web page that came instead of an answer; "" when it is none."""
+    start = text.lstrip()[:200].lower()
+    if not start.startswith(("<!doctype html", "<html", "<head")):
+        return ""
+    title = _TITLE.search(text[:20_000])
+    name = one_line(title.group(1), 80) if title else ""
+    return f"a web page ({name!r})" if name else "a web page"
+
+
+def _said_in(body: object) -> Any:
+    """What the body of an error says, as `error_described_by` takes it."""
+    if isinstance(body, str):
+        page = _page_title(body)
+        return f"{page} instead of an error" if page else body or "nothing further"
+    return error_in(body) or body or "nothing further"
+
+
+def _retry_after(headers: Mapping[str, str], text: str) -> float | None:
+    """The seconds to wait that the headers, else the message, ask for."""
+    for name, divisor in (("retry-after-ms", 1000), ("retry-after", 1)):
+        try:
+            return max(0.0, float(headers[name]) / divisor)
+        except (KeyError, ValueError):
+            continue
+    date = email.utils.parsedate_tz(headers.get("retry-after", ""))
+    if date is not None:
+        return max(0.0, round(email.utils.mktime_tz(date) - time.time(), 1))
+    match = _WAIT.search(text)
+    if match is None:
+        return None
+    return float(match.group(1)) * {"ms": 0.001, "m": 60.0}.get(match.group(2) or "s", 1.0)
+
+
+def _when(failure: RateLimitError) -> str:
+    if failure.retry_after is None or isinstance(failure, QuotaExceededError):
+        return ""
+    return f"Run it again in {failure.retry_after:g} s."
+
+
+def _filtered_categories(said: Any) -> Iterator[str]:
+    """The categories that Azure's filter found something in."""
+    inner = said.get("innererror") if isinstance(said, dict) else None
+    found = inner.get("content_filter_result") if isinstance(inner, dict) else None
+    for category, verdict in found.items() if isinstance(found, dict) else ():
+        if isinstance(verdict, dict) and (verdict.get("filtered") or verdict.get("detected")):
+            yield one_line(str(category), 40)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    each: BaseException | None = error
+    while each is not None and id(each) not in seen:
+        seen.add(id(each))
+        yield each
+        each = each.__cause__ or each.__context__
+
+
+def _last_words(error: BaseException) -> str:
+    words = [str(each) for each in _chain(error) if str(each)]
+    return one_line(words[-1] if words else type(error).__name__, 160).rstrip(".")
+
+
+def _is_unknown_host(causes: Sequence[BaseException], words: str) -> bool:
+    import socket
+
+    return any(isinstance(each, socket.gaierror) for each in causes) or "Name or service" in words

@@ -1,0 +1,44 @@
+"""How long a request may take, and how much may come back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Limits"]
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Deadlines in seconds and caps in bytes; None switches a deadline off.
+
+    Deadlines count only while the network is waited for, never while a stream's reader is busy.
+
+    Attributes:
+        connect: To reach the server, TLS included, at each attempt.
+        first_byte: From the request to the response's headers, at each attempt.
+        silence: Without any content; comments and empty deltas are not content.
+        total: For the whole request, retries included.
+        line_bytes: The longest line of a stream.
+        reply_bytes: The longest reply: its text, reasoning and arguments together.
+        error_bytes: How much of an error's body is read.
+    """
+
+    connect: float | None = 5.0
+    first_byte: float | None = 120.0
+    silence: float | None = 60.0
+    total: float | None = 600.0
+    line_bytes: int = 16 * _MIB
+    reply_bytes: int = 8 * _MIB
+    error_bytes: int = 256 * 1024
+
+    def within(self, seconds: float | None) -> Limits:
+        """The same limits, no deadline beyond ``seconds``; None switches every deadline off."""
+        deadlines = (self.connect, self.first_byte, self.silence, self.total)
+        connect, first_byte, silence, _ = (
+            None if seconds is None else min(seconds, deadline if deadline is not None else seconds)
+            for deadline in deadlines
+        )
+        caps = (self.line_bytes, self.reply_bytes, self.error_bytes)
+        return Limits(connect, first_byte, silence, seconds, *caps)

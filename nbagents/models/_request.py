@@ -1,0 +1,97 @@
+"""A request's arguments for the SDK's ``create``, checked against what the model can do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nbagents.errors import ConfigurationError
+from nbagents.messages import LLMMessage, ModelInfo
+from nbagents.models._arguments import check_create_arguments
+from nbagents.models._wire import (
+    check_capabilities,
+    response_format_for,
+    to_params,
+    tool_choice_to_param,
+    tools_to_params,
+)
+
+if TYPE_CHECKING:
+    from nbagents.models._client import JsonOutput, ToolChoice, ToolLike
+
+__all__ = ["Asked", "Defaults", "arguments_for", "schema_in"]
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What every request of a client has in common.
+
+    Attributes:
+        model: The model's name.
+        info: What it can do.
+        arguments: Create arguments of the API.
+        add_name_prefixes: Whether texts begin with who says them.
+        include_name_in_message: Whether messages carry the name of who says them.
+    """
+
+    model: str
+    info: ModelInfo
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    add_name_prefixes: bool = False
+    include_name_in_message: bool = True
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one call of ``create`` or ``create_stream`` asks for."""
+
+    messages: Sequence[LLMMessage]
+    tools: Sequence[ToolLike] = ()
+    tool_choice: ToolChoice = "auto"
+    json_output: JsonOutput = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def arguments_for(asked: Asked, defaults: Defaults) -> dict[str, Any]:
+    """The keyword arguments of ``chat.completions.create``, ``stream`` left out.
+
+    Raises:
+        ConfigurationError: The model cannot do it, or an argument is unknown.
+    """
+    check_create_arguments(asked.extra)
+    arguments = {"model": defaults.model, **defaults.arguments, **asked.extra}
+    wanted = schema_in(asked, defaults)
+    check_capabilities(defaults.info, asked.messages, asked.tools, wanted)
+    arguments["messages"] = to_params(
+        asked.messages,
+        family=defaults.info["family"],
+        model=arguments["model"],
+        multiple_system_messages=bool(defaults.info.get("multiple_system_messages", False)),
+        include_name_in_message=defaults.include_name_in_message,
+        add_name_prefixes=defaults.add_name_prefixes,
+    )
+    choice = tool_choice_to_param(asked.tool_choice, asked.tools)
+    if asked.tools:
+        arguments["tools"] = tools_to_params(asked.tools)
+    if choice is not None:
+        arguments["tool_choice"] = choice
+    if wanted is not None:
+        arguments["response_format"] = response_format_for(wanted)
+    return arguments
+
+
+def schema_in(asked: Asked, defaults: Defaults) -> JsonOutput:
+    """What form the reply must have: ``json_output``, or a ``response_format`` that is a model.
+
+    Raises:
+        ConfigurationError: Both are given, and are models.
+    """
+    response_format = {**defaults.arguments, **asked.extra}.get("response_format")
+    if not isinstance(response_format, type):
+        return asked.json_output
+    if isinstance(asked.json_output, type):
+        raise ConfigurationError(
+            "json_output and response_format both give a model; give json_output alone."
+        )
+    return response_format

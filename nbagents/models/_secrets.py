@@ -1,0 +1,97 @@
+"""Values that must not be seen: keys, tokens, headers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Generic, NoReturn, TypeVar
+
+from nbagents.errors import ConfigurationError
+
+__all__ = ["Secret", "key_from"]
+
+T = TypeVar("T")
+
+
+class Secret(Generic[T]):
+    """Holds a value out of sight: of ``repr``, ``vars``, ``copy``, ``pickle`` and dumps.
+
+    One that was read from an environment variable is pickled as the variable's name, and read
+    anew where it is loaded. Any other refuses.
+
+    Args:
+        value: What to hold.
+        variable: The environment variable that it came from.
+    """
+
+    __slots__ = ("__weakref__", "_reveal", "_variable")
+
+    def __init__(self, value: T, variable: str | None = None) -> None:
+        # A closure: whoever walks attributes finds a function, not the value.
+        self._reveal: Callable[[], T] = lambda: value
+        self._variable = variable
+
+    def reveal(self) -> T:
+        """The value."""
+        return self._reveal()
+
+    def __repr__(self) -> str:
+        return f"Secret({self._variable or '...'})"
+
+    def __copy__(self) -> Secret[T]:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Secret[T]:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._variable is None:
+            _refuse()
+        return _from_environment, (self._variable,)
+
+
+def key_from(given: str | Secret[str] | None, *variables: str) -> Secret[str] | None:
+    """Take a key as given, else from the first environment variable that holds one.
+
+    White space around it is dropped; an empty key is no key.
+
+    Raises:
+        ConfigurationError: The key holds what no HTTP header can carry.
+    """
+    if isinstance(given, Secret):
+        return given
+    if given is not None:
+        return Secret(_clean(given, "api_key")) if given.strip() else None
+    for variable in variables:
+        value = os.environ.get(variable, "")
+        if value.strip():
+            return Secret(_clean(value, variable), variable)
+    return None
+
+
+def _clean(key: str, source: str) -> str:
+    key = key.strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigurationError(
+            f"The key from {source} holds white space or characters that no key has; copy it again "
+            "without quotes or line breaks."
+        )
+    return key
+
+
+def _refuse() -> NoReturn:
+    raise ConfigurationError(
+        "A client that was given a key, a token or headers is not pickled, so that they are "
+        "written nowhere; keep the key in an environment variable such as OPENAI_API_KEY, or make "
+        "the client where it is used."
+    )
+
+
+def _from_environment(variable: str) -> Secret[str]:
+    secret = key_from(None, variable)
+    if secret is None:
+        raise ConfigurationError(
+            f"The client that was saved reads its key from {variable}, which is not set here; "
+            "set it and load again."
+        )
+    return secret
