@@ -33,7 +33,7 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_default_options = {"members": True, "show-inheritance": False}
+python_use_unqualified_type_names = True
 
 html_theme = "furo"
 html_title = "nbagents"
@@ -45,6 +45,8 @@ def is_documented_elsewhere(
     """Leave a name that a package re-exports to the page of the package it comes from."""
     page = app.env.current_document.autodoc_module
     home = str(getattr(obj, "__module__", page))
+    if name.endswith("model_config"):  # pydantic's, not a field
+        return True
     if what == "module" and home.startswith("nbagents.") and not home.startswith(page):
         return True
     return None

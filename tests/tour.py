@@ -49,7 +49,8 @@ def can_open_browser() -> bool:
 
 def open_in_lab(path: Path) -> int:
     """Run JupyterLab on the notebook until the user ends it."""
-    command = [sys.executable, "-m", "jupyterlab", str(path)]
+    # Rooted here and not at the notebook, so that its links to the documentation work.
+    command = [sys.executable, "-m", "jupyterlab", str(path), f"--ServerApp.root_dir={Path.cwd()}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     try:
