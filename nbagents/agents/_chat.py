@@ -76,6 +76,11 @@ class ChatAgent:
         """
         return ReplyStream(self._stream(prompt, arguments))
 
+    async def clear(self) -> None:
+        """Forget the conversation, after the turns under way."""
+        async with self._turns:
+            await self.model_context.clear()
+
     async def _stream(
         self, prompt: Prompt, arguments: dict[str, Any]
     ) -> AsyncGenerator[StreamChunk | CreateResult, None]:

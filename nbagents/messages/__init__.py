@@ -24,6 +24,7 @@ from nbagents.messages._results import (
     StreamChunk,
     TopLogprob,
 )
+from nbagents.messages._show import summary
 
 __all__ = [
     "AssistantMessage",
@@ -43,5 +44,6 @@ __all__ = [
     "SystemMessage",
     "TopLogprob",
     "UserMessage",
+    "summary",
     "validate_model_info",
 ]

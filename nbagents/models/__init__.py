@@ -22,6 +22,8 @@ from nbagents.messages import (
 )
 from nbagents.models._client import ChatCompletionClient
 from nbagents.models._metering import MeteredChatCompletionClient
+from nbagents.models._openai import OpenAIChatCompletionClient
+from nbagents.models._resolve import Resolution, default_client, resolve
 from nbagents.models._stream import ReplyStream
 from nbagents.models._wrappers import through, use
 
@@ -40,12 +42,16 @@ __all__ = [
     "ModelCapabilities",
     "ModelFamily",
     "ModelInfo",
+    "OpenAIChatCompletionClient",
     "ReplyStream",
     "RequestUsage",
+    "Resolution",
     "StreamChunk",
     "SystemMessage",
     "TopLogprob",
     "UserMessage",
+    "default_client",
+    "resolve",
     "through",
     "use",
     "validate_model_info",

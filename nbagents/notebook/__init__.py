@@ -1,1 +1,7 @@
-"""nbagents."""
+"""nbagents in IPython and Jupyter: magics, the growing reply, the private event loop."""
+
+from nbagents.notebook._extension import load, unload
+from nbagents.notebook._interrupts import Interrupted
+from nbagents.notebook._pump import run
+
+__all__ = ["Interrupted", "load", "run", "unload"]

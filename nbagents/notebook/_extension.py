@@ -1,0 +1,63 @@
+"""What ``%load_ext nbagents`` puts into a shell, and how ``%unload_ext`` takes it out again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from nbagents.notebook._completion import install_completer
+from nbagents.notebook._magics import ChatMagics
+from nbagents.usage import Whereabouts, set_budget, set_whereabouts
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+__all__ = ["load", "unload"]
+
+_loaded: WeakKeyDictionary[InteractiveShell, list[Callable[[], None]]] = WeakKeyDictionary()
+
+# In this order: what the first %%chat needs soonest comes first.
+_PREFETCHED = ("nbagents.models", "nbagents.agents", "nbagents.rendering", "openai")
+
+
+def load(shell: InteractiveShell) -> None:
+    """Add the magics to ``shell``; a second time does nothing."""
+    if shell in _loaded:
+        return
+    magics = ChatMagics(shell)
+    shell.register_magics(magics)
+    _loaded[shell] = [
+        lambda: _take_out(shell, magics),
+        install_completer(shell),
+        set_whereabouts(lambda: Whereabouts(cell=shell.displayhook.prompt_count)),
+        lambda: set_budget(None),
+    ]
+    threading.Thread(target=_prefetch, name="nbagents-prefetch", daemon=True).start()
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take everything away that `load` added."""
+    for undo in _loaded.pop(shell, []):
+        undo()
+
+
+def _take_out(shell: InteractiveShell, magics: ChatMagics) -> None:
+    for kind, functions in magics.magics.items():
+        for name in functions:
+            shell.magics_manager.magics[kind].pop(name, None)
+    shell.magics_manager.registry.pop(type(magics).__name__, None)
+    configurables: Any = shell.configurables
+    with suppress(ValueError):
+        configurables.remove(magics)
+
+
+def _prefetch() -> None:
+    """Import what the first ``%%chat`` needs while the person still types it."""
+    for name in _PREFETCHED:
+        # Whoever needs the module gets the same error, where it can be read.
+        with suppress(Exception):
+            import_module(name)

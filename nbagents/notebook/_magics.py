@@ -1,0 +1,150 @@
+"""The magics: ``%%chat`` and its kin."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
+from traitlets import observe
+
+from nbagents.notebook._arguments import CHAT_HELP, ChatArguments, parse_cell, parse_line
+from nbagents.notebook._clients import Clients
+from nbagents.notebook._conversation import Conversations
+from nbagents.notebook._pump import run
+from nbagents.notebook._settings import ChatSettings
+from nbagents.notebook._turn import compose, request_for, take_turn
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    import pandas as pd
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from nbagents.agents import ChatAgent
+    from nbagents.messages import CreateResult
+
+__all__ = ["ChatMagics"]
+
+
+@magics_class
+class ChatMagics(ChatSettings, Magics):
+    """Chat cells: replies of language models in the output area."""
+
+    shell: Any
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        super().__init__(shell=shell)
+        self.clients = Clients()
+        self.conversations = Conversations()
+
+    # IPython types the decorators for their bare form alone.
+    @no_var_expand
+    @cell_magic("chat")  # type: ignore[arg-type]
+    def chat_cell(self, line: str, cell: str) -> None:
+        """Answer the body of a cell."""
+        arguments = parse_cell(line, self.shell.user_ns)
+        self._chat(arguments, cell)
+
+    @no_var_expand
+    @line_magic("chat")  # type: ignore[arg-type]
+    def chat_line(self, line: str) -> None:
+        """Answer the rest of a line."""
+        arguments = parse_line(line, self.shell.user_ns)
+        self._chat(arguments, arguments.prompt)
+
+    chat_cell.__doc__ = chat_line.__doc__ = CHAT_HELP  # type: ignore[assignment]
+
+    @line_magic
+    def chat_history(self, line: str) -> pd.DataFrame:
+        """Return a conversation as a DataFrame, a row a message.
+
+        %chat_history          the notebook's own conversation
+        %chat_history tutor    that of the agent or client in the variable `tutor`
+        """
+        from nbagents.notebook._history import history_frame
+
+        name = line.strip()
+        if name:
+            context = self.conversations.named(name, self.shell.user_ns).model_context
+        else:
+            context = self.conversations.context(self.buffer_size)
+        return history_frame(run(context.save_state()))
+
+    @line_magic
+    def usage(self, line: str) -> pd.DataFrame:
+        """Return the tokens and the cost of every request so far as a DataFrame, a row a request.
+
+        The same as `nbagents.ledger.to_frame()`; totals are a groupby away:
+
+        frame = %usage
+        frame.groupby("model", observed=True)[["prompt_tokens", "cost"]].sum()
+        """
+        from nbagents.usage import ledger
+
+        return ledger.to_frame()
+
+    @observe("budget")
+    def _budget_changed(self, change: dict[str, Any]) -> None:
+        from nbagents.usage import Budget, ledger, set_budget
+
+        limit = change["new"]
+        if limit is None:
+            set_budget(None)
+            return
+        advice = "raise it: %config ChatMagics.budget = ..."
+        set_budget(Budget(limit, ledger=ledger, name="the notebook's budget", advice=advice))
+
+    def _chat(self, arguments: ChatArguments, body: str) -> None:
+        if arguments.help:
+            self.shell.display_pub.publish({"text/plain": CHAT_HELP})
+            return
+        namespace = self.shell.user_ns
+        agent, notices = self._agent(arguments)
+        info = agent.client.model_info
+        prompt = compose(body, arguments, namespace, info).with_notices(notices)
+        request = request_for(arguments, self, namespace, info)
+        with _cell_budget(arguments.budget):
+            result = take_turn(self.shell, agent, prompt, arguments, request)
+        self._bind(arguments, result)
+
+    def _agent(self, arguments: ChatArguments) -> tuple[ChatAgent, tuple[str, ...]]:
+        if arguments.name is not None:
+            agent = self.conversations.named(arguments.name, self.shell.user_ns)
+            if arguments.fresh:
+                run(agent.clear())
+            return _instructed(agent, arguments.system), ()
+        if arguments.fresh:
+            self.conversations.start_over()
+        client, notices = self.clients.get(arguments.model or self.model)
+        system = arguments.system or self.system or None
+        return self.conversations.own(client, system=system, buffer_size=self.buffer_size), notices
+
+    def _bind(self, arguments: ChatArguments, result: CreateResult) -> None:
+        if arguments.out:
+            value = result.parsed if arguments.schema else result
+            self.shell.push({arguments.out: value})
+        # The reply is on screen already: make it `_` and `Out[n]` without showing it again.
+        self.shell.displayhook.update_user_ns(result)
+
+
+def _instructed(agent: ChatAgent, system: str | None) -> ChatAgent:
+    """The agent itself, or one of other instructions that shares its memory."""
+    if system is None:
+        return agent
+    from nbagents.agents import ChatAgent
+
+    return ChatAgent(
+        agent.client,
+        name=agent.name,
+        system_message=system,
+        model_context=agent.model_context,
+    )
+
+
+def _cell_budget(limit: float | None) -> AbstractContextManager[object]:
+    if limit is None:
+        return nullcontext()
+    from nbagents.usage import Budget, within
+
+    return within(Budget(limit, name="the cell's budget", advice="raise it: --budget ..."))
