@@ -46,7 +46,7 @@ class _BadRequestError(Exception):
         self.param = param
 
 
-def answer(method: str, path: str, body: bytes = b"") -> Answer:
+def answer(method: str, path: str, body: bytes = b"", *, text: str | None = None) -> Answer:
     """Answer a request as the API's ``/v1/chat/completions`` and ``/v1/models`` would.
 
     Args:
@@ -54,6 +54,8 @@ def answer(method: str, path: str, body: bytes = b"") -> Answer:
         path: The URL's path; what stands before ``/chat/completions`` does not matter, so
             that Azure's ``/openai/deployments/NAME/chat/completions`` works too.
         body: The request's JSON.
+        text: What a test wants said: it takes the place of the embedded model's own reply, and
+            comes under the model's name that the request has.
     """
     path = path.partition("?")[0].rstrip("/")
     if path.endswith("/models"):
@@ -63,7 +65,7 @@ def answer(method: str, path: str, body: bytes = b"") -> Answer:
     if method != "POST":
         return error(405, f"{method} is not for {path}; POST is.")
     try:
-        return _complete(_read(body), hashlib.blake2s(body, digest_size=12).hexdigest())
+        return _complete(_read(body), hashlib.blake2s(body, digest_size=12).hexdigest(), text)
     except _BadRequestError as bad:
         return error(400, str(bad), param=bad.param)
 
@@ -103,8 +105,9 @@ def _read(body: bytes) -> dict[str, Any]:
     return request
 
 
-def _complete(request: dict[str, Any], name: str) -> Answer:
-    words, finish = _words_of_reply(request)
+def _complete(request: dict[str, Any], name: str, text: str | None) -> Answer:
+    words, finish = _words_of_reply(request) if text is None else (cut_into_words(text), "stop")
+    model = MODEL if text is None else request.get("model")
     choices = range(_count(request, "n") or 1)
     prompt = sum(_tokens(text) for text in _strings(request["messages"]))
     completion = sum(map(_tokens, words)) * len(choices)
@@ -112,9 +115,9 @@ def _complete(request: dict[str, Any], name: str) -> Answer:
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
-        "estimated": True,
+        "estimated": text is None,
     }
-    head = {"id": f"chatcmpl-{name}", "created": _CREATED, "model": MODEL}
+    head = {"id": f"chatcmpl-{name}", "created": _CREATED, "model": model}
     if request.get("stream"):
         head["object"] = "chat.completion.chunk"
         chunks = _chunks(head, choices, words, finish)
