@@ -212,7 +212,7 @@ def test_a_port_that_is_taken_is_an_error(server):
 
 
 def test_it_listens_on_one_address_only(server):
-    with pytest.raises(OSError, match="refused|assign|timed out"):
+    with pytest.raises(OSError, match=r"refused|assign|timed out"):
         socket.create_connection(("127.0.0.2", server.port), timeout=1)
 
 
