@@ -1,1 +1,30 @@
-"""nbagents."""
+"""From a model's Markdown to what a notebook may show: safe HTML, inert Markdown, plain text.
+
+Pure functions of text, without IPython: whatever a model, a tool or a file says, no script
+runs, nothing is fetched, and nothing outside of the message changes.
+"""
+
+from __future__ import annotations
+
+from nbagents.rendering._blocks import Block, BlockStream
+from nbagents.rendering._bundle import STATUS_WORDS, block_html, reply_bundle
+from nbagents.rendering._clean import clean, escape, plain
+from nbagents.rendering._code import code_html
+from nbagents.rendering._html import to_html
+from nbagents.rendering._inert import inert_markdown
+from nbagents.rendering._style import STYLE
+
+__all__ = [
+    "STATUS_WORDS",
+    "STYLE",
+    "Block",
+    "BlockStream",
+    "block_html",
+    "clean",
+    "code_html",
+    "escape",
+    "inert_markdown",
+    "plain",
+    "reply_bundle",
+    "to_html",
+]

@@ -1,0 +1,93 @@
+"""What a reply leaves in a notebook: one MIME bundle, the same live, saved and in final mode."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from nbagents.rendering._clean import escape, plain
+from nbagents.rendering._html import to_html
+from nbagents.rendering._inert import inert_markdown
+from nbagents.rendering._style import STYLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STATUS_WORDS = {
+    "complete": "",
+    "incomplete": "incomplete: the reply broke off",
+    "cancelled": "interrupted",
+    "failed": "failed",
+    "refused": "refused by the model",
+    "filtered": "stopped by a content filter",
+}
+"""How a reply that did not end well is marked, by status."""
+
+# Both generations of MathJax leave this element alone, but for the formulas that we mark.
+_WRAPPER = '<div class="nbagents mathjax_ignore tex2jax_ignore" dir="auto">'
+_MARKUP = re.compile(r"([\\`*_\[\]$~|])")
+
+
+def block_html(markdown: str, *, style: bool = True) -> str:
+    """One block of a growing reply, set as `reply_bundle` sets it.
+
+    The style sheet is some 4 KB: in a cell that shows several blocks, send it with the first
+    one only.
+    """
+    return f"{STYLE if style else ''}{_WRAPPER}{to_html(markdown)}</div>"
+
+
+def reply_bundle(
+    text: str,
+    *,
+    reasoning: str = "",
+    footer: str = "",
+    notices: Sequence[str] = (),
+    status: str = "complete",
+) -> dict[str, str]:
+    """A reply as ``text/html``, ``text/markdown`` and ``text/plain``, for a raw display.
+
+    ``reasoning`` is Markdown and folded; it is left out of ``text/plain``. ``footer`` and each
+    of ``notices`` are one quiet line of plain text. ``status`` is a key of `STATUS_WORDS`;
+    another word is shown as it is.
+    """
+    mark = STATUS_WORDS.get(status, status)
+    notes = [*([mark] if mark else []), *notices, *([footer] if footer else [])]
+    return {
+        "text/html": _html(text, reasoning, notes, marked=bool(mark)),
+        "text/markdown": _markdown(text, reasoning, notes),
+        "text/plain": "\n\n".join(part for part in (plain(text), _plain_notes(notes)) if part),
+    }
+
+
+def _html(text: str, reasoning: str, notes: list[str], *, marked: bool) -> str:
+    parts = [STYLE, _WRAPPER]
+    if reasoning.strip():
+        parts.append(f"<details><summary>Reasoning</summary>\n{to_html(reasoning)}</details>\n")
+    parts.append(to_html(text))
+    for number, note in enumerate(notes):
+        classes = "nb-note nb-mark" if marked and number == 0 else "nb-note"
+        parts.append(f'<p class="{classes}">{escape(_one_line(note))}</p>\n')
+    return "".join(parts) + "</div>"
+
+
+def _markdown(text: str, reasoning: str, notes: list[str]) -> str:
+    parts = []
+    if reasoning.strip():
+        quoted = "\n".join(f"> {line}" for line in inert_markdown(reasoning).split("\n"))
+        parts.append(f"> *Reasoning*\n>\n{quoted}")
+    parts += [inert_markdown(text), *(_quiet_markdown(note) for note in notes)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _quiet_markdown(note: str) -> str:
+    line = escape(_one_line(note)).replace("&#x27;", "'").replace("&quot;", '"')
+    return "*" + _MARKUP.sub(r"\\\1", line) + "*"
+
+
+def _plain_notes(notes: list[str]) -> str:
+    return "\n".join(plain(_one_line(note)) for note in notes)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
