@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from nbagents.models._limits import Limits
 
-__all__ = ["KEEP_ALIVE", "Connections", "create_method", "http_client"]
+__all__ = ["KEEP_ALIVE", "Connections", "create_method", "http_client", "import_sdk"]
 
 KEEP_ALIVE = 180.0
 """Seconds an idle connection is kept. Azure's load balancers drop theirs without a word after
@@ -59,7 +59,8 @@ class Connections:
         loop = asyncio.get_running_loop()
         kept = self._of_loop.get(loop)
         if kept is None:
-            await _import_sdk()
+            # In a thread: it may take a second, and the loop must hear a cancellation.
+            await asyncio.to_thread(import_sdk)
             kept = await self._open(loop)
         return kept.client
 
@@ -138,20 +139,25 @@ def create_method() -> Callable[..., Any]:
     return AsyncCompletions.create
 
 
-_imported = False
+# Some of it the SDK imports only when it is used, which would be on the event loop.
+_NEEDED = (
+    "openai",
+    "openai.resources.chat.chat",
+    "openai.resources.chat.completions.completions",
+    "openai.resources.chat.completions.messages",
+    "anyio._backends._asyncio",
+    "h11",
+    "httpcore2",
+    "httpx2",
+)
 
 
-async def _import_sdk() -> None:
-    """Import the SDK in a thread: it takes a second, and the loop must hear a cancellation."""
-    global _imported
-    if not _imported:
-        await asyncio.to_thread(_import_now)
-        _imported = True
-
-
-def _import_now() -> None:
-    for name in ("openai", "openai.resources.chat.completions", "httpx2", "httpcore2"):
-        importlib.import_module(name)
+def import_sdk() -> None:
+    """Import the SDK and read the certificates: a second's work, which any thread may do ahead."""
+    for name in _NEEDED:
+        with suppress(ImportError):
+            importlib.import_module(name)
+    _tls_context()
 
 
 _tls: ssl.SSLContext | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import email.utils
 import re
+import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -146,7 +147,7 @@ class Failures:
         source = next((repr(secret) for secret in self._secrets), "")
         named = re.fullmatch(r"Secret\((\w+)\)", source)
         origin = f"in {named.group(1)}" if named else "given as api_key"
-        return f"Check the key {origin}: that it is whole, of this server, and may use {self._of}."
+        return f"Check that the key {origin} is whole, of this server, and may use {self._model!r}."
 
     def _advice_on_name(self, said: Any) -> str:
         if self._azure:
@@ -159,10 +160,6 @@ class Failures:
             pull = f" For Ollama: ollama pull {self._model}." if is_loopback(self._base_url) else ""
             return f"Check the name {self._model!r}, and that the account may use it.{pull}"
         return f"Check base_url ({self._base_url}); most servers' end in /v1."
-
-    @property
-    def _of(self) -> str:
-        return f"{self._model!r}"
 
     def _of_transport(self, error: Exception, *, reading: bool) -> NbAgentsError:
         names = {kind.__name__ for each in _chain(error) for kind in type(each).__mro__}
@@ -315,6 +312,4 @@ def _last_words(error: BaseException) -> str:
 
 
 def _is_unknown_host(causes: Sequence[BaseException], words: str) -> bool:
-    import socket
-
     return any(isinstance(each, socket.gaierror) for each in causes) or "Name or service" in words

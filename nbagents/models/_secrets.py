@@ -50,8 +50,10 @@ class Secret(Generic[T]):
         return _from_environment, (self._variable,)
 
 
-def key_from(given: str | Secret[str] | None, *variables: str) -> Secret[str] | None:
-    """Take a key as given, else from the first environment variable that holds one.
+def key_from(
+    given: str | Secret[str] | None, variable: str, name: str = "api_key"
+) -> Secret[str] | None:
+    """Take a key as given, as the argument ``name``, else from the environment variable.
 
     White space around it is dropped; an empty key is no key.
 
@@ -61,12 +63,9 @@ def key_from(given: str | Secret[str] | None, *variables: str) -> Secret[str] | 
     if isinstance(given, Secret):
         return given
     if given is not None:
-        return Secret(_clean(given, "api_key")) if given.strip() else None
-    for variable in variables:
-        value = os.environ.get(variable, "")
-        if value.strip():
-            return Secret(_clean(value, variable), variable)
-    return None
+        return Secret(_clean(given, name)) if given.strip() else None
+    value = os.environ.get(variable, "")
+    return Secret(_clean(value, variable), variable) if value.strip() else None
 
 
 def _clean(key: str, source: str) -> str:

@@ -1,0 +1,172 @@
+"""The client of Azure OpenAI: the same API behind deployments, and Microsoft Entra ID."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from nbagents.errors import ConfigurationError
+from nbagents.messages import ModelCapabilities, ModelInfo
+from nbagents.models._base import BaseChatClient, hidden
+from nbagents.models._failures import Failures
+from nbagents.models._limits import Limits
+from nbagents.models._secrets import Secret, key_from
+from nbagents.models._tokens import TokenProvider, asked_aside
+
+if TYPE_CHECKING:
+    import httpx2
+    from openai import AsyncOpenAI
+
+__all__ = ["AzureOpenAIChatCompletionClient"]
+
+_ADVICE = (
+    "Sign in (az login), or check the credential; the scope is "
+    "https://cognitiveservices.azure.com/.default."
+)
+
+
+class AzureOpenAIChatCompletionClient(BaseChatClient):
+    """A client of a model deployed on Azure OpenAI.
+
+    All but the construction is as for `OpenAIChatCompletionClient`. Of ``api_key``,
+    ``azure_ad_token`` and ``azure_ad_token_provider`` one is given; without any, the
+    environment's ``AZURE_OPENAI_AD_TOKEN`` or else ``AZURE_OPENAI_API_KEY`` counts.
+
+    Args:
+        model: The model's name, such as ``"gpt-4o"``; it tells what the deployment can do.
+        azure_deployment: The deployment's name; the model's when left out.
+        azure_endpoint: ``https://NAME.openai.azure.com``; else ``AZURE_OPENAI_ENDPOINT``.
+        api_version: Such as ``"2024-10-21"``; else ``OPENAI_API_VERSION``.
+        base_url: A whole base URL in place of ``azure_endpoint``.
+        api_key: The resource's key.
+        azure_ad_token: A Microsoft Entra ID token; it lapses after about an hour.
+        azure_ad_token_provider: A function that returns a token, asked before each request:
+            what ``azure.identity.get_bearer_token_provider`` returns, that of
+            ``azure.identity.aio`` too. One that is not a coroutine function runs in a thread.
+        organization: The OpenAI organization; else ``OPENAI_ORG_ID``.
+        timeout: Seconds for the whole request, None for no deadline at all; not heeded where
+            ``limits`` are given.
+        max_retries: How often the SDK repeats a request that failed before any text came.
+        default_headers: Headers of every request.
+        default_query: Query parameters of every request.
+        http_client: As for `OpenAIChatCompletionClient`.
+        limits: Deadlines and caps.
+        model_info: What the model can do, where the name does not tell.
+        model_capabilities: Deprecated; give ``model_info``.
+        add_name_prefixes: Whether user texts begin with who says them.
+        include_name_in_message: Whether user messages carry the ``name`` of who says them.
+        create_args: Arguments of the API for every request.
+
+    Raises:
+        ConfigurationError: Something is missing or unknown, or two arguments contradict.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        azure_deployment: str | None = None,
+        azure_endpoint: str | None = None,
+        api_version: str | None = None,
+        base_url: str | None = None,
+        api_key: str | Secret[str] | None = None,
+        azure_ad_token: str | Secret[str] | None = None,
+        azure_ad_token_provider: TokenProvider | None = None,
+        organization: str | None = None,
+        timeout: float | None = 600.0,
+        max_retries: int = 2,
+        default_headers: Mapping[str, str] | Secret[Mapping[str, str]] | None = None,
+        default_query: Mapping[str, object] | None = None,
+        http_client: httpx2.AsyncClient | None = None,
+        limits: Limits | None = None,
+        model_info: ModelInfo | None = None,
+        model_capabilities: ModelCapabilities | None = None,
+        add_name_prefixes: bool = False,
+        include_name_in_message: bool = True,
+        _transport: Callable[[], httpx2.AsyncBaseTransport] | None = None,
+        **create_args: Any,
+    ) -> None:
+        settings = {name: value for name, value in locals().items() if name in _SETTINGS}
+        settings["default_headers"] = hidden(default_headers)
+        endpoint = _endpoint(azure_endpoint, base_url)
+        version = _required(api_version, "api_version", "OPENAI_API_VERSION", "2024-10-21")
+        key, token = _credentials(api_key, azure_ad_token, azure_ad_token_provider)
+        settings |= {"api_key": key, "azure_ad_token": token}
+        ask = azure_ad_token_provider and asked_aside(
+            azure_ad_token_provider, "azure_ad_token_provider", _ADVICE
+        )
+
+        def build(**common: Any) -> AsyncOpenAI:
+            from openai import AsyncAzureOpenAI
+
+            make: Any = AsyncAzureOpenAI  # its overloads take either address, not a choice
+            client: AsyncOpenAI = make(
+                **({"base_url": base_url} if base_url else {"azure_endpoint": endpoint}),
+                azure_deployment=None if base_url else azure_deployment,
+                api_version=version,
+                api_key=key.reveal() if key else None,
+                azure_ad_token=token.reveal() if token else None,
+                azure_ad_token_provider=ask,
+                organization=organization,
+                **common,
+            )
+            return client
+
+        secrets = [secret for secret in (key, token) if secret is not None]
+        failures = Failures(endpoint, azure_deployment or model, secrets, azure=True)
+        self._assemble(build, failures, settings, create_args)
+
+
+_SETTINGS = frozenset(inspect.signature(AzureOpenAIChatCompletionClient).parameters) - {
+    "create_args"
+}
+
+
+def _credentials(
+    api_key: str | Secret[str] | None,
+    token: str | Secret[str] | None,
+    provider: TokenProvider | None,
+) -> tuple[Secret[str] | None, Secret[str] | None]:
+    """The key and the token to use, of which at most one is there.
+
+    Raises:
+        ConfigurationError: Several were given, or none.
+    """
+    given = [each for each in (api_key, token, provider) if each is not None]
+    if len(given) > 1:
+        raise ConfigurationError(
+            "Of api_key, azure_ad_token and azure_ad_token_provider several are given; keep one."
+        )
+    if provider is not None:
+        return None, None
+    held_token = (
+        key_from(token, "AZURE_OPENAI_AD_TOKEN", "azure_ad_token") if api_key is None else None
+    )
+    held_key = key_from(api_key, "AZURE_OPENAI_API_KEY") if held_token is None else None
+    if held_key is None and held_token is None:
+        raise ConfigurationError(
+            "There is no credential for Azure OpenAI. Set AZURE_OPENAI_API_KEY, or give api_key= or"
+            " azure_ad_token_provider=azure.identity.get_bearer_token_provider("
+            "DefaultAzureCredential(), 'https://cognitiveservices.azure.com/.default')."
+        )
+    return held_key, held_token
+
+
+def _endpoint(azure_endpoint: str | None, base_url: str | None) -> str:
+    if base_url and azure_endpoint:
+        raise ConfigurationError("base_url and azure_endpoint are both given; keep one.")
+    return base_url or _required(
+        azure_endpoint, "azure_endpoint", "AZURE_OPENAI_ENDPOINT", "https://NAME.openai.azure.com"
+    )
+
+
+def _required(given: str | None, name: str, variable: str, example: str) -> str:
+    value = (given or os.environ.get(variable) or "").strip()
+    if not value:
+        raise ConfigurationError(
+            f"{name} is missing. Give {name}={example!r}, or set the environment variable "
+            f"{variable}."
+        )
+    return value
