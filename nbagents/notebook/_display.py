@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
 from nbagents.notebook._live import LiveDisplay
-from nbagents.notebook._outputs import in_output_widget, parent_of, watch_outputs
+from nbagents.notebook._outputs import in_output_widget, outputs_of, parent_of
 from nbagents.rendering import plain
 
 __all__ = ["FinalDisplay", "ReplyDisplay", "TerminalDisplay", "reply_display"]
@@ -58,7 +58,7 @@ def reply_display(shell: Any, *, label: str = "") -> ReplyDisplay:
         return FinalDisplay(publisher)
     if getattr(publisher, "pub_socket", None) is None:
         return TerminalDisplay()
-    return LiveDisplay(publisher, watch_outputs(shell), label=label)
+    return LiveDisplay(publisher, outputs_of(publisher), label=label)
 
 
 def _wants_final(publisher: Any) -> bool:

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from nbagents.notebook._completion import install_completer
 from nbagents.notebook._magics import ChatMagics
+from nbagents.notebook._outputs import watch_outputs
 from nbagents.usage import Whereabouts, set_budget, set_whereabouts
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def load(shell: InteractiveShell) -> None:
     _loaded[shell] = [
         lambda: _take_out(shell, magics),
         install_completer(shell),
+        watch_outputs(shell),
         set_whereabouts(lambda: Whereabouts(cell=shell.displayhook.prompt_count)),
         lambda: set_budget(None),
     ]

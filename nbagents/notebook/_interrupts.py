@@ -111,9 +111,13 @@ def _nothing() -> None:
 
 
 def _restore(previous: Any, *, quietly: bool) -> None:
-    """Set ``previous`` again; ``quietly``: only when the cell ends, until then mind repetitions."""
-    events = _shell_events() if quietly else None
-    if events is None:
+    """Set ``previous`` again; ``quietly``: once the cell has ended, until then mind repetitions.
+
+    A second interrupt while IPython reports the first would leave the cell without an error,
+    and ipykernel 6 without a reply.
+    """
+    shell = _shell() if quietly else None
+    if shell is None:
         signal.signal(signal.SIGINT, previous)
         return
     until = time.monotonic() + GRACE
@@ -128,14 +132,15 @@ def _restore(previous: Any, *, quietly: bool) -> None:
             signal.signal(signal.SIGINT, previous)
 
     def at_end() -> None:
-        events.unregister("post_execute", at_end)
+        shell.events.unregister("post_execute", at_end)
         restore()
 
     signal.signal(signal.SIGINT, handle)
-    events.register("post_execute", at_end)
+    # A kernel sets its own handler again after each request, when the reply has been sent.
+    if getattr(shell, "kernel", None) is None:
+        shell.events.register("post_execute", at_end)
 
 
-def _shell_events() -> Any:
+def _shell() -> Any:
     ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return getattr(shell, "events", None)
+    return ipython.get_ipython() if ipython is not None else None

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["CellOutputs", "in_output_widget", "watch_outputs"]
+__all__ = ["CellOutputs", "in_output_widget", "outputs_of", "parent_of", "watch_outputs"]
 
 _OUTPUTS = frozenset({"stream", "display_data", "execute_result", "error"})
 _CELLS = 64
@@ -51,20 +51,26 @@ class CellOutputs:
         return self._send(stream, message, *args, **kwargs)
 
 
-def watch_outputs(shell: Any) -> CellOutputs | None:
-    """Return the counter of the kernel that ``shell`` lives in; the first call starts it.
+def watch_outputs(shell: Any) -> Callable[[], None]:
+    """Count the outputs of the kernel that ``shell`` lives in; for when the extension is loaded.
 
-    To be called when the extension is loaded: a cell that was running then is taken to have
-    outputs. None where there is no kernel.
+    A cell that is running then is taken to have some. Where there is no kernel nothing is done.
+
+    Returns:
+        A function that takes the counting away again.
     """
-    publisher = getattr(shell, "display_pub", None)
+    publisher = shell.display_pub
     session = getattr(publisher, "session", None)
-    if session is None:
-        return None
-    counting = getattr(session.__dict__.get("send"), "__self__", None)
-    if isinstance(counting, CellOutputs):
-        return counting
-    return CellOutputs(session, parent_of(publisher))
+    if session is None or outputs_of(publisher) is not None:
+        return lambda: None
+    return CellOutputs(session, parent_of(publisher)).stop
+
+
+def outputs_of(publisher: Any) -> CellOutputs | None:
+    """The counts of the session that ``publisher`` sends with, if it is watched."""
+    session = getattr(publisher, "session", None)
+    counting = getattr(getattr(session, "send", None), "__self__", None)
+    return counting if isinstance(counting, CellOutputs) else None
 
 
 def parent_of(publisher: Any) -> str:

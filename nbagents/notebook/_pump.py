@@ -44,8 +44,13 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         Interrupted: (a KeyboardInterrupt) after the kernel's interrupt.
         NbAgentsError: when called on that loop itself.
     """
-    with InterruptGuard() as guard:
-        return _Turn(coroutine).pump(guard)
+    turn = _Turn(lambda: coroutine)
+    try:
+        with InterruptGuard() as guard:
+            return turn.pump(guard)
+    finally:
+        if not turn.begun:
+            coroutine.close()
 
 
 def drive(
@@ -75,7 +80,7 @@ def drive(
     if guard is None:
         with InterruptGuard() as own:
             return drive(source, on_event, due=due, tick=tick, guard=own)
-    turn: _Turn[None] = _Turn(_deliver(source))
+    turn = _Turn(lambda: _deliver(source))
     return turn.pump(guard, on_event, due, tick)
 
 
@@ -138,8 +143,9 @@ class _End:
 class _Turn(Generic[T]):
     """A coroutine as a task of the private loop, and the thread that waits for it."""
 
-    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
-        self._coroutine = coroutine
+    def __init__(self, begin: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self.begun = False
+        self._coroutine = begin
         self._task: asyncio.Task[None] | None = None
         self._cancelled = False
         self._inbox: _Inbox[Any] = _Inbox()
@@ -156,7 +162,6 @@ class _Turn(Generic[T]):
     ) -> T:
         """Start the turn, serve it until it has ended, and return its result."""
         if engine().is_current:
-            self._coroutine.close()
             raise NbAgentsError(_DEADLOCK)
         # In this order: nothing is started that the interrupt would not stop.
         guard.hold(self.cancel)
@@ -185,7 +190,6 @@ class _Turn(Generic[T]):
 
     def _begin(self) -> None:
         if self._cancelled:
-            self._coroutine.close()
             self._inbox.put(_End(), urgent=True)
             return
         self._task = asyncio.get_running_loop().create_task(self._run())
@@ -195,7 +199,8 @@ class _Turn(Generic[T]):
         # The error is kept rather than raised: KeyboardInterrupt and SystemExit would end the
         # loop, and a subclass of CancelledError would not come out as it went in.
         try:
-            self._result = await self._coroutine
+            self.begun = True
+            self._result = await self._coroutine()
             self._ended = True
         except BaseException as error:  # noqa: BLE001
             self._error = error
