@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-__all__ = ["context_window", "cost_usd", "known_as", "set_price"]
+__all__ = ["context_window", "cost_usd", "known_as", "priced_models", "set_price"]
 
 _PER_TOKEN = 1e-6
 # Names that routers and SDKs put before a model's own.
@@ -112,6 +112,11 @@ def context_window(model: str) -> int | None:
     """How many tokens of prompt and reply together the model takes; None when not known."""
     entry = _entry(model)
     return entry.context_window if entry else None
+
+
+def priced_models() -> tuple[str, ...]:
+    """The names of the models that have a price, in the list's order, then your own."""
+    return tuple(dict.fromkeys((*_entries(), *_own)))
 
 
 def set_price(

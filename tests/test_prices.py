@@ -155,3 +155,9 @@ def test_every_entry_and_alias_of_the_list_holds_together():
         assert name == name.lower()
         for rates in filter(None, [model, model.get("above")]):
             assert 0 <= (rates["cached_input"] or 0) <= rates["input"] <= rates["output"], name
+
+
+def test_every_model_that_has_a_price_is_named_once():
+    prices.set_price("llama-at-home", input=0, output=0)
+    prices.set_price("gpt-4o", input=1, output=1)
+    assert prices.priced_models() == (*LIST["models"], "llama-at-home")
