@@ -1,0 +1,60 @@
+"""Telling keys and passwords from other values, so that they go nowhere by accident."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["holds_key", "mask_keys", "named_like_secret", "resembles_key"]
+
+# The forms that the vendors of keys chose so that they are recognised: OpenAI and its like,
+# Google, GitHub, Slack, AWS, Hugging Face, Groq, JSON web tokens, PEM files.
+_KEY = re.compile(
+    r"""(?:
+        \bsk-(?=[\w-]*\d)[\w-]{12,}
+      | \bAIza[\w-]{30,}
+      | \bgh[pousr]_[A-Za-z0-9]{30,}
+      | \bgithub_pat_\w{40,}
+      | \bxox[abprs]-[\w-]{10,}
+      | \bAKIA[A-Z0-9]{16}\b
+      | \b(?:hf|gsk)_[A-Za-z0-9]{30,}
+      | \beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]+
+      | -----BEGIN\ [A-Z ]{0,20}PRIVATE\ KEY-----[^-]*(?:-----END\ [A-Z ]{0,20}PRIVATE\ KEY-----)?
+    )""",
+    re.VERBOSE,
+)
+
+# Azure's keys have no mark: 32 hexadecimal digits, or 84 letters and digits.
+_LONG_TOKEN = re.compile(r"(?<!sha256:)(?<![A-Za-z0-9])[A-Za-z0-9]{32,}={0,2}(?![A-Za-z0-9])")
+
+_NAMED = re.compile(
+    r"(?:^|_)(?:passw(?:or)?d|passphrase|secret|credentials?"
+    r"|(?:api|access|secret|private)_?key|(?:access|api|auth|bearer|refresh|session)_?token)$",
+    re.IGNORECASE,
+)
+
+
+def holds_key(text: str) -> bool:
+    """Whether a key of a well-known form stands anywhere in ``text``."""
+    return _KEY.search(text) is not None
+
+
+def resembles_key(word: str) -> bool:
+    """Whether a single word may be a key: of a known form, or long without a pattern."""
+    found = _LONG_TOKEN.search(word)
+    if found is None:
+        return holds_key(word)
+    token = found.group()
+    return any(c.isdigit() for c in token) and any(c.isalpha() for c in token)
+
+
+def mask_keys(text: str) -> tuple[str, int]:
+    """Replace every key of a well-known form; return the text and how many there were."""
+    return _KEY.subn("[key left out]", text)
+
+
+def named_like_secret(name: str) -> bool:
+    """Whether a variable of this name is meant to be kept to oneself, as ``api_key`` is.
+
+    ``key`` and ``token`` alone are not: they are everyday names in data and language work.
+    """
+    return _NAMED.search(name) is not None
