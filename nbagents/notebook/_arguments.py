@@ -1,0 +1,226 @@
+"""Reading the line of ``%%chat`` and ``%chat``.
+
+IPython's ``magic_arguments`` leaves quotes in values, refuses ``--help``, trips over an
+apostrophe, and reports mistakes as a ``UsageError``, which no front end counts as a failed cell.
+So the line is read here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from nbagents.errors import ConfigurationError
+from nbagents.notebook._options import BY_NAME, CHAT_HELP, Option
+from nbagents.notebook._secrets import holds_key, resembles_key
+from nbagents.notebook._template import expand
+from nbagents.notebook._variables import did_you_mean
+
+__all__ = ["CHAT_HELP", "ChatArguments", "parse_cell", "parse_line"]
+
+
+@dataclass(frozen=True)
+class ChatArguments:
+    """What the line of a chat cell asks for; None and False where it says nothing.
+
+    Attributes:
+        name: The variable that holds the agent to talk to.
+        prompt: The prompt of a ``%chat`` line, as written.
+        model: The model's name.
+        system: Instructions to the model.
+        temperature: How freely the model chooses words, 0 or above.
+        max_tokens: Where the reply ends at the latest.
+        out: The variable to bind the result to.
+        attach: The expressions whose values go along with the prompt.
+        format: One of the formats of `--format`.
+        schema: The variable that holds the pydantic model to ask for.
+        fresh: Whether to start a new conversation.
+        no_stream: Whether to wait for the whole reply.
+        raw: Whether the prompt goes out without filling in variables.
+        budget: What the cell may cost, in US dollars.
+        help: Whether the help was asked for, and nothing else is to be done.
+    """
+
+    name: str | None = None
+    prompt: str = ""
+    model: str | None = None
+    system: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    out: str | None = None
+    attach: tuple[str, ...] = ()
+    format: str | None = None
+    schema: str | None = None
+    fresh: bool = False
+    no_stream: bool = False
+    raw: bool = False
+    budget: float | None = None
+    help: bool = False
+
+
+def parse_cell(line: str, namespace: Mapping[str, object] | None = None) -> ChatArguments:
+    """Read the line of a ``%%chat`` cell: ``[NAME] [OPTIONS]``.
+
+    Args:
+        line: What follows ``%%chat``, as typed; IPython's own expansion of ``$`` and braces
+            (which turns ``$5`` into ``5``) must be off.
+        namespace: Variables for option values of the form ``{name}`` and ``$name``.
+
+    Raises:
+        ConfigurationError: The line holds what it may not; one line that says what to write.
+    """
+    return _Reader(line, namespace or {}).arguments(in_line=False)
+
+
+def parse_line(line: str, namespace: Mapping[str, object] | None = None) -> ChatArguments:
+    """Read a ``%chat`` line: options, then the prompt, which is kept as typed.
+
+    Args:
+        line: What follows ``%chat``, as typed.
+        namespace: Variables for option values of the form ``{name}`` and ``$name``.
+
+    Raises:
+        ConfigurationError: The options are wrong; one line that says what to write.
+    """
+    return _Reader(line, namespace or {}).arguments(in_line=True)
+
+
+_SECRET_WORD = re.compile(
+    r"-*(?:(?:openai|azure)[-_]?)?(?:api[-_]?)?(?:key|token|password|secret)(?:=.*)?", re.IGNORECASE
+)
+
+_REFUSED = (
+    "A key does not belong on a magic line: the line stays in the notebook and in the history. "
+    'Set it by os.environ["OPENAI_API_KEY"] = getpass.getpass(), in the environment, or from a '
+    "keyring; and take this line out (a key that others may have seen must be revoked)."
+)
+
+
+class _Reader:
+    """Takes a line word by word."""
+
+    def __init__(self, line: str, namespace: Mapping[str, object]) -> None:
+        if holds_key(line):
+            raise ConfigurationError(_REFUSED)
+        self._rest = line.strip()
+        self._namespace = namespace
+
+    def arguments(self, *, in_line: bool) -> ChatArguments:
+        found: dict[str, Any] = {}
+        while self._rest:
+            if _is_option(self._rest):
+                self._option(found, in_line)
+            elif in_line:
+                found["prompt"] = re.sub(r"^--(?:\s+|$)", "", self._rest)
+                break
+            else:
+                self._name(found)
+            if found.get("help"):
+                return ChatArguments(help=True)
+        if "schema" in found and found.get("format", "json") != "json":
+            raise ConfigurationError("--schema asks for JSON; leave --format out.")
+        return ChatArguments(**found)
+
+    def _option(self, found: dict[str, Any], in_line: bool) -> None:
+        name, equals = self._take(_OPTION)
+        option = BY_NAME.get(name)
+        if option is None:
+            _unknown(name, in_line)
+        if not option.value:
+            if equals:
+                raise ConfigurationError(f"{name} is a switch; write it without a value.")
+            found[option.argument] = True
+            return
+        read = self._read(name, option)
+        if option.argument == "attach":
+            read = (*found.get("attach", ()), *read)
+        found[option.argument] = read
+
+    def _read(self, name: str, option: Option) -> Any:
+        value = self._value(name, option)
+        if option.argument == "attach":
+            # "a, b" is one value.
+            while value.endswith(",") or self._rest.startswith(","):
+                if not self._rest:
+                    break
+                value += self._value(name, option)
+        elif option.argument != "system" and resembles_key(value):
+            raise ConfigurationError(_REFUSED)
+        value = _fill(name, value, self._namespace)
+        try:
+            return option.read(value)
+        except ValueError as error:
+            raise ConfigurationError(f"{name} takes {error}, not {value[:40]!r}.") from None
+
+    def _value(self, name: str, option: Option) -> str:
+        if not self._rest or _is_option(self._rest):
+            raise ConfigurationError(f"{name} needs a value: {name} {option.value}.")
+        if self._rest[0] in "'\"":
+            return self._quoted(name)
+        return self._word()
+
+    def _quoted(self, name: str) -> str:
+        # The quote that closes has a space or the end behind it, so that 'don't' is one value.
+        quote = self._rest[0]
+        if not _QUOTED[quote].match(self._rest):
+            raise ConfigurationError(f"The quote after {name} is never closed.")
+        (text,) = self._take(_QUOTED[quote])
+        return re.sub(r"\\([\\\"])", r"\1", text) if quote == '"' else text
+
+    def _word(self) -> str:
+        (word,) = self._take(_WORD)
+        return word
+
+    def _take(self, pattern: re.Pattern[str]) -> tuple[str, ...]:
+        match = pattern.match(self._rest)
+        assert match is not None
+        self._rest = self._rest[match.end() :].lstrip()
+        return match.groups()
+
+    def _name(self, found: dict[str, Any]) -> None:
+        word = self._word()
+        if resembles_key(word) or _SECRET_WORD.fullmatch(word):
+            raise ConfigurationError(_REFUSED)
+        if "name" in found or not word.isidentifier():
+            raise ConfigurationError(
+                f"{word[:40]!r} is out of place: the line takes one agent's name and options. "
+                "The prompt stands below the line; %chat, with one %, takes it on the line."
+            )
+        found["name"] = word
+
+
+_OPTION = re.compile(r"([^\s=]+)(=?)")
+_WORD = re.compile(r"(\S+)")
+_QUOTED = {
+    '"': re.compile(r'"((?:[^"\\]|\\.|"(?!\s|$))*)"(?=\s|$)'),
+    "'": re.compile(r"'(.*?)'(?=\s|$)"),
+}
+
+
+def _is_option(text: str) -> bool:
+    """Whether an option comes next, and not a negative number, a dash or ``--``."""
+    return re.match(r"--?[^\W\d]", text) is not None
+
+
+def _unknown(name: str, in_line: bool) -> NoReturn:
+    if _SECRET_WORD.fullmatch(name) or resembles_key(name):
+        raise ConfigurationError(_REFUSED)
+    hint = did_you_mean(name, BY_NAME) or "."
+    hint += " %%chat? lists the options."
+    if in_line:
+        hint += " Options stand before the prompt; after -- everything is prompt."
+    raise ConfigurationError(f"There is no option {name[:40]}{hint}")
+
+
+def _fill(name: str, value: str, namespace: Mapping[str, object]) -> str:
+    if value.startswith("$") and value[1:] in namespace:
+        return str(namespace[value[1:]])
+    filled = expand(value, namespace)
+    if not filled.filled and filled.lookalikes and value == f"{{{filled.lookalikes[0]}}}":
+        word = filled.lookalikes[0]
+        raise ConfigurationError(
+            f"{name} {value}: there is no variable {word}{did_you_mean(word, namespace) or '.'}"
+        )
+    return filled.text
