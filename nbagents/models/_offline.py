@@ -8,18 +8,51 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 
+from nbagents.messages import ModelFamily, ModelInfo
 from nbagents.models import _embedded, _json
 
-__all__ = ["BASE_URL", "EmbeddedTransport", "default_pace"]
+if TYPE_CHECKING:
+    from nbagents.models._openai import OpenAIChatCompletionClient
+
+__all__ = ["BASE_URL", "INFO", "EmbeddedTransport", "default_pace", "embedded_client"]
 
 BASE_URL = "http://nbagents-embedded.localhost/v1"
 """Where the embedded model seems to be; nothing is ever sent there."""
 
+INFO: ModelInfo = {
+    "vision": False,
+    "function_calling": False,
+    "json_output": True,  # its own reply as a JSON object
+    "structured_output": False,
+    "family": ModelFamily.UNKNOWN,
+}
+"""What the embedded model can do."""
+
 _PACE = 0.005
+
+
+def embedded_client(*, pace: float | None = None, **settings: Any) -> OpenAIChatCompletionClient:
+    """Make a client of the embedded model.
+
+    Args:
+        pace: Seconds between two words of a streamed reply; by default as `default_pace`.
+        settings: Further arguments of `OpenAIChatCompletionClient`.
+    """
+    from nbagents.models._openai import OpenAIChatCompletionClient
+
+    return OpenAIChatCompletionClient(
+        model=_embedded.MODEL,
+        base_url=BASE_URL,
+        model_info=INFO,
+        _transport=partial(EmbeddedTransport, pace),
+        **settings,
+    )
 
 
 class EmbeddedTransport(httpx2.AsyncBaseTransport):
@@ -37,14 +70,12 @@ class EmbeddedTransport(httpx2.AsyncBaseTransport):
         body = await request.aread()
         answer = _embedded.answer(request.method, request.url.path, body)
         if answer.chunks is None:
-            content = _json.dumps(answer.body).encode("utf-8", "replace")
-            headers = {"content-type": "application/json"}
-            return httpx2.Response(answer.status, headers=headers, content=content)
-        return httpx2.Response(
-            answer.status,
-            headers={"content-type": "text/event-stream"},
-            stream=_Events(answer.chunks, self._pace),
-        )
+            kind, pieces, pace = "application/json", [_json.dumps(answer.body)], 0.0
+        else:
+            events = [f"data: {_json.dumps(chunk)}\n\n" for chunk in answer.chunks]
+            kind, pieces, pace = "text/event-stream", [*events, "data: [DONE]\n\n"], self._pace
+        headers = {"content-type": kind}
+        return httpx2.Response(answer.status, headers=headers, stream=_Body(pieces, pace))
 
 
 def default_pace() -> float:
@@ -61,13 +92,14 @@ def default_pace() -> float:
         return _PACE if watched and os.environ.get("NBAGENTS_RENDER") != "final" else 0.0
 
 
-class _Events(httpx2.AsyncByteStream):
-    def __init__(self, chunks: tuple[_embedded.Chunk, ...], pace: float) -> None:
-        self._chunks = chunks
+class _Body(httpx2.AsyncByteStream):
+    """A body that comes piece by piece, as from the network."""
+
+    def __init__(self, pieces: Sequence[str], pace: float) -> None:
+        self._pieces = pieces
         self._pace = pace
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self._chunks:
+        for piece in self._pieces:
             await asyncio.sleep(self._pace)
-            yield b"data: %b\n\n" % _json.dumps(chunk).encode("utf-8", "replace")
-        yield b"data: [DONE]\n\n"
+            yield piece.encode("utf-8", "replace")

@@ -1,11 +1,20 @@
 import asyncio
+import pickle
 import time
 
 import httpx2
 import openai
 import pytest
 
-from nbagents.models._offline import BASE_URL, EmbeddedTransport, default_pace
+from nbagents.errors import BadRequestError
+from nbagents.messages import CreateResult, UserMessage
+from nbagents.models._offline import (
+    BASE_URL,
+    INFO,
+    EmbeddedTransport,
+    default_pace,
+    embedded_client,
+)
 
 
 def sdk_client(pace=None):
@@ -85,3 +94,45 @@ def test_nobody_waits_below_pytest_or_in_final_mode(monkeypatch):
     assert default_pace() == 0.0
     monkeypatch.setenv("NBAGENTS_PACE", "0.25")
     assert default_pace() == 0.25
+
+
+async def test_our_client_streams_it_and_gets_the_same_reply_as_without_streaming():
+    messages = [UserMessage(content="Hello", source="user")]
+    async with embedded_client() as client:
+        *words, streamed = [event async for event in client.create_stream(messages)]
+        whole = await client.create(messages)
+    assert len(words) > 20
+    assert isinstance(streamed, CreateResult)
+    assert "".join(words) == streamed.content == whole.content
+    assert streamed.usage == whole.usage
+    assert streamed.usage.estimated
+
+
+async def test_a_limit_of_tokens_is_kept():
+    messages = [UserMessage(content="Hello", source="user")]
+    async with embedded_client(max_tokens=5) as client:
+        result = await client.create(messages)
+    assert (result.finish_reason, result.content) == ("length", "I am nbagents' ")
+
+
+async def test_what_it_cannot_do_is_said_with_the_next_step():
+    messages = [UserMessage(content="Hello", source="user")]
+    async with embedded_client() as client:
+        with pytest.raises(BadRequestError, match="OPENAI_API_KEY"):
+            await client.create(messages, extra_create_args={"tool_choice": "required"})
+
+
+async def test_a_copy_of_the_client_answers_too():
+    async with pickle.loads(pickle.dumps(embedded_client(pace=0))) as client:
+        assert client.model_info == INFO
+        result = await client.create([UserMessage(content="Hello", source="user")])
+    assert result.model == "nbagents-embedded"
+
+
+def test_the_client_works_in_one_loop_after_another():
+    client = embedded_client()
+
+    async def ask():
+        return (await client.create([UserMessage(content="Hello", source="user")])).content
+
+    assert asyncio.run(ask()) == asyncio.run(ask())

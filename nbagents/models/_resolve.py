@@ -1,0 +1,215 @@
+"""Which model answers when nobody said: what is set, what runs here, and last the embedded one.
+
+The order is: explicit settings; ``OPENAI_API_KEY`` or ``OPENAI_BASE_URL``;
+``AZURE_OPENAI_ENDPOINT``; a server on its usual port of this machine; the embedded model.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from nbagents.errors import ConfigurationError
+from nbagents.models._embedded import MODEL as EMBEDDED
+from nbagents.models._local import SERVERS, Found, find_servers, is_chat_model, models_at
+from nbagents.models._requests import SWITCH, allowed, is_loopback
+
+if TYPE_CHECKING:
+    from nbagents.models._client import ChatCompletionClient
+
+__all__ = ["DEFAULT_MODEL", "Resolution", "default_client", "resolve"]
+
+DEFAULT_MODEL = "gpt-4.1-mini"
+"""OpenAI's model when none is named: reads a million tokens, takes a temperature, costs little."""
+
+_OPENAI = "https://api.openai.com/v1"
+_AZURE_SCOPE = "https://cognitiveservices.azure.com/.default"
+_AZURE_CREDENTIALS = ("api_key", "azure_ad_token", "azure_ad_token_provider")
+_LOCAL = {server.key: server for server in SERVERS}
+_PROVIDERS = ("openai", "azure", *_LOCAL, "embedded")
+_CONNECT = (
+    "Set OPENAI_API_KEY, or AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY, or start a server "
+    "such as Ollama on this computer; then restart the kernel."
+)
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """The model that will answer, and why that one.
+
+    Attributes:
+        provider: ``"openai"``, ``"azure"``, ``"ollama"``, ``"lmstudio"``, ``"vllm"``,
+            ``"llamacpp"`` or ``"embedded"``.
+        model: The model's name; Azure's is that of the deployment.
+        reason: One line that says which it is and why; never a key.
+        settings: What the client is made with. It may hold a key, and is not shown.
+    """
+
+    provider: str
+    model: str
+    reason: str
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def client(self) -> ChatCompletionClient:
+        """Make the client."""
+        if self.provider == "embedded":
+            from nbagents.models._offline import embedded_client
+
+            return embedded_client(**self.settings)
+        if self.provider == "azure":
+            from nbagents.models._azure import AzureOpenAIChatCompletionClient
+
+            return AzureOpenAIChatCompletionClient(**self.settings)
+        from nbagents.models._openai import OpenAIChatCompletionClient
+
+        return OpenAIChatCompletionClient(model=self.model, **self.settings)
+
+
+def default_client(model: str | None = None, **settings: Any) -> ChatCompletionClient:
+    """Make a client of the model that is set up on this machine; the arguments are `resolve`'s.
+
+    Raises:
+        ConfigurationError: What is asked for is not set up.
+    """
+    return resolve(model, **settings).client()
+
+
+def resolve(model: str | None = None, **settings: Any) -> Resolution:
+    """Find the model that answers when nobody made a client.
+
+    Args:
+        model: A model's name, for whichever provider is set up; on Azure a deployment's. A
+            provider may stand before it: ``openai:gpt-4.1``, ``azure:my-deployment``,
+            ``ollama:llama3.2``, ``lmstudio:...``, ``vllm:...``, ``llamacpp:...``,
+            ``embedded``. By default ``NBAGENTS_MODEL``, then ``OPENAI_MODEL`` or
+            ``AZURE_OPENAI_DEPLOYMENT``, then what a local server has first.
+        settings: Arguments of the client. An ``azure_...`` one means Azure; ``api_key`` or
+            ``base_url`` mean OpenAI, or whoever speaks its API.
+
+    Raises:
+        ConfigurationError: What is asked for is not set up; it says what to do.
+    """
+    provider, name = _split(model or _variable("NBAGENTS_MODEL"))
+    if not provider:
+        provider = _explicit(settings) or ("embedded" if name == EMBEDDED else "")
+    if provider == "openai":
+        return _openai(name, settings)
+    if provider == "azure":
+        return _azure(name, settings)
+    if provider in _LOCAL:
+        return _local(name, settings, find_servers([_LOCAL[provider]]), provider)
+    if provider == "embedded":
+        return Resolution("embedded", EMBEDDED, _embedded_reason("it was asked for"), settings)
+    return _whatever_is_set_up(name, settings)
+
+
+def _whatever_is_set_up(name: str | None, settings: dict[str, Any]) -> Resolution:
+    passed_over = []
+    if _variable("OPENAI_API_KEY") or _variable("OPENAI_BASE_URL"):
+        if allowed(_variable("OPENAI_BASE_URL") or _OPENAI):
+            return _openai(name, settings)
+        passed_over.append("OPENAI_API_KEY" if _variable("OPENAI_API_KEY") else "OPENAI_BASE_URL")
+    if endpoint := _variable("AZURE_OPENAI_ENDPOINT"):
+        if allowed(endpoint):
+            return _azure(name, settings)
+        passed_over.append("AZURE_OPENAI_ENDPOINT")
+    if found := find_servers(list(_LOCAL.values())):
+        return _local(name, settings, found)
+    why, remedy = "no key is set and no local server was found", _CONNECT
+    if passed_over:
+        why = f"{SWITCH} forbids what {' and '.join(passed_over)} would allow"
+        remedy = f"Unset {SWITCH}, or name no model."
+    if name:
+        raise ConfigurationError(f"Only the embedded model is here, not {name!r}: {why}. {remedy}")
+    return Resolution("embedded", EMBEDDED, _embedded_reason(why), settings)
+
+
+def _openai(name: str | None, settings: dict[str, Any]) -> Resolution:
+    base_url = str(settings.get("base_url") or _variable("OPENAI_BASE_URL") or _OPENAI)
+    name = name or _variable("OPENAI_MODEL")
+    if not name and is_loopback(base_url):
+        name = next(filter(is_chat_model, models_at(base_url)), None)
+    name = name or DEFAULT_MODEL
+    host = urlsplit(base_url).netloc.rpartition("@")[2]
+    why = "as set" if _explicit(settings) else _which_is_set("OPENAI_BASE_URL", "OPENAI_API_KEY")
+    return Resolution("openai", name, f"{name} at {host} ({why})", settings)
+
+
+def _azure(name: str | None, settings: dict[str, Any]) -> Resolution:
+    deployment = settings.get("azure_deployment") or name or _variable("AZURE_OPENAI_DEPLOYMENT")
+    if not deployment:
+        raise ConfigurationError(
+            "Azure needs the name of your deployment. Set AZURE_OPENAI_DEPLOYMENT, or name it as "
+            "the model (%%chat -m NAME)."
+        )
+    given = {"model": name or deployment, "azure_deployment": deployment, **settings}
+    how = "key" if settings.get("api_key") or _variable("AZURE_OPENAI_API_KEY") else "Entra ID"
+    variables = ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN")
+    if not any(map(given.get, _AZURE_CREDENTIALS)) and not any(map(_variable, variables)):
+        given["azure_ad_token_provider"] = _entra_id()
+    endpoint = str(settings.get("azure_endpoint") or _variable("AZURE_OPENAI_ENDPOINT") or "")
+    host = urlsplit(endpoint).hostname or "Azure"
+    return Resolution("azure", deployment, f"{deployment} at {host} (Azure, {how})", given)
+
+
+def _entra_id() -> Any:
+    """Make a provider of tokens for whoever is signed in: the machine, ``az login``, ..."""
+    try:
+        from azure.identity import DefaultAzureCredential, get_bearer_token_provider
+    except ImportError as error:
+        raise ConfigurationError(
+            "AZURE_OPENAI_ENDPOINT is set, but no key. Set AZURE_OPENAI_API_KEY; or install the "
+            "extra 'azure' (pip install azure-identity) to sign in with Microsoft Entra ID."
+        ) from error
+    return get_bearer_token_provider(DefaultAzureCredential(), _AZURE_SCOPE)
+
+
+def _local(
+    name: str | None, settings: dict[str, Any], found: list[Found], wanted: str = ""
+) -> Resolution:
+    if not found:
+        server = _LOCAL[wanted]
+        raise ConfigurationError(
+            f"{server.name} does not answer at {server.base_url}, or has no model that chats. "
+            "Start it, or give its address: set OPENAI_BASE_URL."
+        )
+    for each in found:
+        if model := each.named(name) if name else each.models[0]:
+            # A key of one's own: OPENAI_API_KEY is not for this server.
+            given = {"base_url": each.server.base_url, "api_key": "none", **settings}
+            place = f"{each.server.name}, port {each.server.port} of this computer"
+            return Resolution(each.server.key, model, f"{model} ({place})", given)
+    have = "; ".join(f"{each.server.name} has {', '.join(each.models[:8])}" for each in found)
+    raise ConfigurationError(f"No server on this computer has {name!r}: {have}. Name one of these.")
+
+
+def _split(model: str | None) -> tuple[str, str | None]:
+    """Take the provider off a model's name; other colons are part of it (``llama3.2:1b``)."""
+    provider, colon, name = (model or "").partition(":")
+    if provider == "embedded" and not name:
+        return provider, EMBEDDED
+    if colon and provider in _PROVIDERS:
+        return provider, name or None
+    return "", model or None
+
+
+def _explicit(settings: Mapping[str, Any]) -> str:
+    if any(name.startswith("azure_") and settings[name] for name in settings):
+        return "azure"
+    return "openai" if settings.get("api_key") or settings.get("base_url") else ""
+
+
+def _embedded_reason(why: str) -> str:
+    return f"{EMBEDDED}, which is no language model ({why})"
+
+
+def _which_is_set(*names: str) -> str:
+    name = next((name for name in names if _variable(name)), None)
+    return f"{name} is set" if name else "as asked"
+
+
+def _variable(name: str) -> str | None:
+    return os.environ.get(name, "").strip() or None
