@@ -222,8 +222,8 @@ class BaseChatClient:
 
     @property
     def capabilities(self) -> ModelCapabilities:
-        """The older form of `model_info`; deprecated."""
-        warnings.warn("capabilities is deprecated; use model_info.", DeprecationWarning, 2)
+        """The older form of `model_info`; deprecated, use that."""
+        # No warning: isinstance(client, ChatCompletionClient) reads this on Python 3.11.
         return self._direct.capabilities
 
     def __repr__(self) -> str:
