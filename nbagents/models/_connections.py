@@ -188,8 +188,6 @@ def http_client(
         """Holds each attempt to its deadline, and bounds what is read of an error."""
 
         async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-            if transport is None:
-                check_allowed(str(request.url))
             timeouts = dict(request.extensions.get("timeout", {}))
             # Our deadlines watch the reading; the client's would count each piece alone.
             first_byte = timeouts.pop("read", None)
@@ -207,7 +205,12 @@ def http_client(
                 ) from error
             return await _bounded(response, limits.error_bytes) if response.is_error else response
 
+    async def check(request: httpx2.Request) -> None:
+        check_allowed(str(request.url))
+
     return GuardedClient(
+        # Asked before each hop: a redirect may lead off the machine.
+        event_hooks={"request": [check] if transport is None else []},
         follow_redirects=True,
         limits=httpx2.Limits(
             max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEP_ALIVE

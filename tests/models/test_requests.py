@@ -1,7 +1,10 @@
 import pytest
 
 from nbagents.errors import ConfigurationError
+from nbagents.messages import UserMessage
+from nbagents.models import OpenAIChatCompletionClient
 from nbagents.models._requests import allowed, check_allowed, is_loopback, restricted
+from nbagents.testing import error
 
 
 @pytest.mark.parametrize(
@@ -60,3 +63,18 @@ def test_a_position_that_does_not_exist_is_an_error(monkeypatch):
     monkeypatch.setenv("NBAGENTS_REQUESTS", "maybe")
     with pytest.raises(ConfigurationError, match="on, loopback, off"):
         check_allowed("http://localhost")
+
+
+async def test_a_client_sends_nothing_that_is_forbidden():
+    async with OpenAIChatCompletionClient(model="gpt-4.1", api_key="sk-canary") as client:
+        with pytest.raises(ConfigurationError, match=r"forbids requests to api\.openai\.com"):
+            await client.create([UserMessage(content="Hello", source="user")])
+
+
+async def test_a_redirect_leads_nowhere_that_is_forbidden(loopback_server):
+    away = {"location": "http://example.org/v1/chat/completions"}
+    loopback_server.will_always_reply(error(307, headers=away))
+    settings = {"api_key": "sk-canary", "base_url": loopback_server.base_url}
+    async with OpenAIChatCompletionClient(model="gpt-4.1", **settings) as client:
+        with pytest.raises(ConfigurationError, match=r"forbids requests to example\.org"):
+            await client.create([UserMessage(content="Hello", source="user")])
