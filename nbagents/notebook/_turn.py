@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbagents.errors import ConfigurationError, NbAgentsError, RequestError
 from nbagents.notebook._arguments import ChatArguments
+from nbagents.notebook._describe import inline
 from nbagents.notebook._display import ReplyDisplay, reply_display
 from nbagents.notebook._interrupts import Interrupted, InterruptGuard
 from nbagents.notebook._pump import drive
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Prompt", "compose", "request_for", "take_turn"]
 
 _FENCE = "~~~~~~~~"
+_SHOWN = 30
 _CODE = re.compile(r"^(`{3,}|~{3,})([^\n`]*)\n(.*?)^\1[`~]*\s*$", re.MULTILINE | re.DOTALL)
 
 
@@ -54,11 +56,11 @@ def compose(
     Raises:
         ConfigurationError: The prompt is empty, or a named variable is not there.
     """
-    text, notices = body, []
+    text, notices = body.rstrip("\n"), []  # IPython ends every body with one
     if not arguments.raw:
-        expansion = expand(body, namespace)
+        expansion = expand(text, namespace)
         text = expansion.text
-        notices = _notices(expansion.filled, expansion.lookalikes)
+        notices = _notices(expansion.filled, expansion.lookalikes, namespace)
     if not text.strip():
         raise ConfigurationError("The prompt is empty; write it below the line with %%chat.")
     if not arguments.attach:
@@ -212,14 +214,22 @@ async def _whole(
     yield await agent.ask(content, **request)
 
 
-def _notices(filled: Sequence[str], lookalikes: Sequence[str]) -> list[str]:
+def _notices(
+    filled: Sequence[str], lookalikes: Sequence[str], namespace: Mapping[str, Any]
+) -> list[str]:
     notices = []
     if filled:
-        notices.append(f"filled in: {', '.join(filled)}")
+        values = (f"{name} = {_short(find(name, namespace))}" for name in filled)
+        notices.append(f"filled in: {', '.join(values)}")
     if lookalikes:
         words = ", ".join(f"{{{word}}}" for word in lookalikes)
         notices.append(f"left as written, for there is no such variable: {words}")
     return notices
+
+
+def _short(value: object) -> str:
+    text = " ".join(inline(value, _SHOWN).split())
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
 def _first(*values: Any) -> Any:

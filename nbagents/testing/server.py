@@ -84,6 +84,12 @@ class LoopbackServer:
         """Answer all requests for which nothing else was scripted with this; None ends that."""
         self._always = _script.text(reply) if isinstance(reply, str) else reply
 
+    def forget(self) -> None:
+        """Forget the requests that came and the replies that were scripted for later ones."""
+        self.requests.clear()
+        self._script.clear()
+        self._always = None
+
     def start(self) -> Self:
         """Start to serve.
 

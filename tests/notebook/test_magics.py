@@ -1,0 +1,307 @@
+"""Chat cells in a real kernel, against a real server on loopback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from nbagents.testing import LoopbackServer, error, text
+from tests.notebook.kernels import Cell, Kernel
+
+pytestmark = pytest.mark.kernel
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LoopbackServer]:
+    with LoopbackServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def kernel(server: LoopbackServer) -> Iterator[Kernel]:
+    with Kernel(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY="sk-of-the-test") as running:
+        assert running.run("%load_ext nbagents").status == "ok"
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def fresh(kernel: Kernel, server: LoopbackServer) -> None:
+    kernel.run("get_ipython().magics_manager.registry['ChatMagics'].conversations.start_over()")
+    server.forget()
+
+
+def _sent(server: LoopbackServer) -> list[Any]:
+    return [request.json() for request in server.requests if request.body]
+
+
+def _only_output(cell: Cell) -> dict[str, str]:
+    (output,) = cell.outputs
+    return output["data"]
+
+
+def test_a_reply_is_left_as_one_static_output(kernel: Kernel, server: LoopbackServer) -> None:
+    server.will_reply(text("**Four**, of course."))
+    cell = kernel.run("%%chat -m gpt-4o\nWhat is 2 + 2?")
+    data = _only_output(cell)
+    assert set(data) == {"text/html", "text/markdown", "text/plain"}
+    assert "<strong>Four</strong>" in data["text/html"]
+    assert data["text/plain"].startswith("**Four**, of course.\n\n")
+    assert _sent(server)[0]["messages"] == [
+        {"role": "user", "name": "user", "content": "What is 2 + 2?"}
+    ]
+
+
+def test_the_conversation_goes_on_and_fresh_starts_over(
+    kernel: Kernel, server: LoopbackServer
+) -> None:
+    server.will_reply("One.", "Two.", "Three.")
+    kernel.run("%%chat\nCount.")
+    kernel.run("%chat Go on.")
+    kernel.run("%%chat --fresh -s 'Be brief.'\nCount again.")
+    contents = [[m["content"] for m in request["messages"]] for request in _sent(server)]
+    assert contents == [
+        ["Count."],
+        ["Count.", "One.", "Go on."],
+        ["Be brief.", "Count again."],
+    ]
+    history = kernel.run("print(get_ipython().run_line_magic('chat_history', '').content.tolist())")
+    assert history.text == "['Count again.', 'Three.']\n"
+
+
+def test_options_become_arguments_of_the_request(kernel: Kernel, server: LoopbackServer) -> None:
+    server.will_reply("ok")
+    kernel.run("%%chat -m gpt-4o -t 0.5 --max-tokens 20\nHi")
+    sent = _sent(server)[0]
+    assert (sent["model"], sent["temperature"], sent["max_tokens"]) == ("gpt-4o", 0.5, 20)
+    server.will_reply("ok")
+    kernel.run("%%chat -m gpt-5 --max-tokens 20\nHi")
+    assert _sent(server)[1]["max_completion_tokens"] == 20
+
+
+def test_variables_are_filled_in_and_said(kernel: Kernel, server: LoopbackServer) -> None:
+    server.will_reply("ok")
+    kernel.run("city = 'Ulm'")
+    cell = kernel.run("%%chat\nWeather in {city}? Not {this}, not `{city}`, not $x_{city}$.")
+    assert _sent(server)[0]["messages"][-1]["content"] == (
+        "Weather in Ulm? Not {this}, not `{city}`, not $x_{city}$."
+    )
+    plain = _only_output(cell)["text/plain"]
+    assert "filled in: city = Ulm" in plain
+    assert "left as written, for there is no such variable: {this}" in plain
+    server.will_reply("ok")
+    kernel.run("%%chat --raw\nWeather in {city}?")
+    assert _sent(server)[1]["messages"][-1]["content"] == "Weather in {city}?"
+
+
+def test_objects_are_attached_and_said(kernel: Kernel, server: LoopbackServer) -> None:
+    server.will_reply("ok")
+    kernel.run("import pandas as pd; df = pd.DataFrame({'a': [1, 2], 'b': ['x', 'y']})")
+    cell = kernel.run("%%chat --with df\nWhat is this?")
+    content = json.dumps(_sent(server)[0]["messages"])
+    assert "int64" in content
+    assert "df: pandas DataFrame, 2 rows x 2 columns" in _only_output(cell)["text/plain"]
+
+
+def test_the_result_is_bound_and_is_the_last_result(kernel: Kernel, server: LoopbackServer) -> None:
+    server.will_reply("Yes.")
+    kernel.run("%%chat -o answer\nReally?")
+    assert kernel.run("print(type(answer).__name__, answer, _ is answer)").text == (
+        "CreateResult Yes. True\n"
+    )
+
+
+def test_a_schema_gives_an_object(kernel: Kernel, server: LoopbackServer) -> None:
+    kernel.run("import pydantic\nclass City(pydantic.BaseModel):\n    name: str\n    people: int")
+    server.will_reply('{"name": "Ulm", "people": 129000}')
+    cell = kernel.run("%%chat -m gpt-4o --schema City -o ulm\nUlm?")
+    assert kernel.run("print(repr(ulm))").text == "City(name='Ulm', people=129000)\n"
+    assert _sent(server)[0]["response_format"]["type"] == "json_schema"
+    assert '"people": 129000' in _only_output(cell)["text/plain"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("--format text", "**plain** `x`"),
+        ("--format code", "print(1)"),
+        ("--no-stream", "<strong>plain</strong>"),
+    ],
+)
+def test_a_reply_is_shown_in_the_form_asked_for(
+    kernel: Kernel, server: LoopbackServer, options: str, expected: str
+) -> None:
+    reply = "```python\nprint(1)\n```" if "code" in options else "**plain** `x`"
+    server.will_reply(reply)
+    data = _only_output(kernel.run(f"%%chat {options}\nHi"))
+    shown = data["text/html"] if "no-stream" in options else data["text/plain"]
+    assert expected in shown
+
+
+def test_a_named_client_and_a_named_agent_have_their_own_memory(
+    kernel: Kernel, server: LoopbackServer
+) -> None:
+    kernel.run(
+        "from nbagents import ChatAgent\n"
+        "from nbagents.models import OpenAIChatCompletionClient\n"
+        f"client = OpenAIChatCompletionClient(model='gpt-4o', base_url={server.base_url!r},"
+        " api_key='x')\n"
+        "tutor = ChatAgent(client, name='tutor', system_message='Ask back.')"
+    )
+    server.will_reply("1", "2", "3")
+    kernel.run("%%chat tutor\nHi, tutor.")
+    kernel.run("%%chat client\nHi, client.")
+    kernel.run("%%chat tutor\nAgain.")
+    contents = [[m["content"] for m in request["messages"]] for request in _sent(server)]
+    assert contents == [
+        ["Ask back.", "Hi, tutor."],
+        ["Hi, client."],
+        ["Ask back.", "Hi, tutor.", "1", "Again."],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("%%chat nobody\nHi", "There is no variable 'nobody'"),
+        ("%%chat --tempature 1\nHi", "did you mean --temperature"),
+        ("%%chat --api-key sk-1234567890abcdef1234\nHi", "does not belong on a magic line"),
+        ("%%chat --with nothing\nHi", "nothing"),
+        ("%%chat\n   ", "The prompt is empty"),
+        ("%%chat --schema json\nHi", "--schema takes a pydantic model"),
+    ],
+)
+def test_a_mistake_is_one_readable_line_and_the_cell_has_failed(
+    kernel: Kernel, cell: str, words: str
+) -> None:
+    kernel.run("import json")
+    done = kernel.run(cell)
+    assert done.status == "error"
+    (problem,) = done.of("error")
+    (line,) = problem["traceback"]
+    assert words in line
+    assert "\n" not in line
+
+
+def test_a_failed_request_is_one_line_and_leaves_the_conversation(
+    kernel: Kernel, server: LoopbackServer
+) -> None:
+    server.will_reply("One.", error(401, "Incorrect API key provided: sk-of-the-test"), "Two.")
+    kernel.run("%%chat\nfirst")
+    failed = kernel.run("%%chat\nsecond")
+    assert failed.status == "error"
+    (problem,) = failed.of("error")
+    assert len(problem["traceback"]) == 1
+    assert "AuthenticationError" in problem["traceback"][0]
+    assert "sk-of-the-test" not in json.dumps(problem)
+    kernel.run("%%chat\nthird")
+    contents = [m["content"] for m in _sent(server)[-1]["messages"]]
+    assert contents == ["first", "One.", "third"]
+
+
+def test_run_all_stops_at_a_failed_cell(kernel: Kernel, server: LoopbackServer) -> None:
+    server.will_reply(error(400, "no"), "never")
+    first = kernel.start("%%chat\nfirst")
+    second = kernel.start("%%chat\nsecond")
+    assert kernel.wait(first).status == "error"
+    assert kernel.wait(second).status == "aborted"
+
+
+def test_queued_cells_run_one_after_the_other(kernel: Kernel, server: LoopbackServer) -> None:
+    server.will_reply(text("slow and steady", pace=0.05), "fast")
+    ids = [kernel.start("%%chat\nfirst"), kernel.start("%%chat\nsecond"), kernel.start("print(3)")]
+    cells = [kernel.wait(request) for request in ids]
+    assert [cell.status for cell in cells] == ["ok"] * 3
+    assert "slow and steady" in _only_output(cells[0])["text/plain"]
+    assert "fast" in _only_output(cells[1])["text/plain"]
+    assert cells[2].text == "3\n"
+
+
+def test_it_works_below_other_magics(kernel: Kernel, server: LoopbackServer) -> None:
+    server.will_reply("timed", "captured", "called")
+    timed = kernel.run("%%time\n%chat Hi")
+    assert any("timed" in str(output) for output in timed.outputs)
+    assert "Wall time" in timed.text
+    assert kernel.run("%%capture kept\n%chat Hi").outputs == []
+    assert "captured" in kernel.run("print(kept.outputs[0].data['text/plain'])").text
+    called = kernel.run("get_ipython().run_cell_magic('chat', '', 'Hi')")
+    assert "called" in _only_output(called)["text/plain"]
+
+
+def test_it_works_with_autoawait_off(kernel: Kernel, server: LoopbackServer) -> None:
+    server.will_reply("ok")
+    kernel.run("%autoawait False")
+    try:
+        assert "ok" in _only_output(kernel.run("%%chat\nHi"))["text/plain"]
+    finally:
+        kernel.run("%autoawait True")
+
+
+def test_usage_is_a_frame_with_a_row_a_request(kernel: Kernel, server: LoopbackServer) -> None:
+    server.will_reply("ok")
+    kernel.run("import nbagents; nbagents.ledger.clear()")
+    kernel.run("%%chat -m gpt-4o\nHi")
+    shown = kernel.run(
+        "frame = %usage\n"
+        "row = frame.iloc[0]\n"
+        "print(len(frame), row.source, row.status, row.cost > 0, row.cell > 0)"
+    )
+    assert shown.text == "1 chat complete True True\n"
+
+
+def test_a_budget_refuses_before_anything_is_sent(kernel: Kernel, server: LoopbackServer) -> None:
+    refused = kernel.run("%%chat -m gpt-4o --budget 0.000001\nHi")
+    assert refused.status == "error"
+    assert "would overspend the cell's budget" in refused.of("error")[0]["traceback"][0]
+    kernel.run("%config ChatMagics.budget = 0.000001")
+    try:
+        refused = kernel.run("%%chat -m gpt-4o\nHi")
+        assert "the notebook's budget" in refused.of("error")[0]["traceback"][0]
+    finally:
+        kernel.run("%config ChatMagics.budget = None")
+    assert _sent(server) == []
+    server.will_reply("ok")
+    assert kernel.run("%%chat -m gpt-4o\nHi").status == "ok"
+
+
+def test_settings_hold_for_every_cell(kernel: Kernel, server: LoopbackServer) -> None:
+    server.will_reply("ok")
+    kernel.run("%config ChatMagics.model = 'gpt-4o-mini'")
+    try:
+        kernel.run("%%chat\nHi")
+    finally:
+        kernel.run("%config ChatMagics.model = ''")
+    assert _sent(server)[0]["model"] == "gpt-4o-mini"
+    assert "ChatMagics.budget=<Float>" in kernel.run("%config ChatMagics").text
+
+
+def test_await_works_in_cells_too(kernel: Kernel, server: LoopbackServer) -> None:
+    server.will_reply("awaited", "streamed")
+    kernel.run(
+        "from nbagents.models import OpenAIChatCompletionClient, UserMessage\n"
+        f"c = OpenAIChatCompletionClient(model='gpt-4o', base_url={server.base_url!r}, api_key='x')"
+    )
+    ask = "[UserMessage(content='Hi', source='user')]"
+    assert kernel.run(f"print((await c.create({ask})).content)").text == "awaited\n"
+    loop = f"async for chunk in c.create_stream({ask}):\n    print(str(chunk))"
+    assert "streamed" in kernel.run(loop).text
+
+
+def test_loading_twice_is_once_and_unloading_takes_everything_away() -> None:
+    with Kernel() as kernel:
+        count = "print(sum(type(c).__name__ == 'ChatMagics' for c in get_ipython().configurables))"
+        kernel.run("%load_ext nbagents")
+        kernel.run("import nbagents; nbagents.load_ipython_extension(get_ipython())")
+        assert kernel.run(count).text == "1\n"
+        kernel.run("%unload_ext nbagents")
+        assert kernel.run(count).text == "0\n"
+        assert "not found" in kernel.run("%%chat\nHi").text
+        assert kernel.run("%load_ext nbagents\n%chat What is nbagents?").status == "ok"
+
+
+def test_help_explains_the_options(kernel: Kernel) -> None:
+    help_text = kernel.run("%%chat?").reply["payload"][0]["data"]["text/plain"]
+    assert "--max-tokens" in help_text
+    assert "--max-tokens" in _only_output(kernel.run("%chat --help"))["text/plain"]
