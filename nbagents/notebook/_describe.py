@@ -143,7 +143,7 @@ def _record(value: Any) -> Description | None:
     shown = [(name, pretty(getattr(value, name))) for name in names]
     text = "\n".join(f"{name}: {text}" for name, (text, _) in shown)
     whole = all(complete for _, (_, complete) in shown)
-    return Description(type(value).__name__, text, part="" if whole else "shortened")
+    return Description(type(value).__name__, text, part="" if whole else "its fields in short")
 
 
 def _fields(value: Any) -> list[str] | None:
@@ -160,8 +160,9 @@ def _container(value: Any) -> Description | None:
     if not is_container(value):
         return None
     text, whole = pretty(value)
-    kind = f"{type(value).__name__}, {len(value):,} items"
-    return Description(kind, text, "python", "" if whole else "shortened")
+    items = f"{len(value):,} {'item' if len(value) == 1 else 'items'}"
+    part = "" if whole else f"what fits of {items}"
+    return Description(f"{type(value).__name__}, {items}", text, "python", part)
 
 
 _DESCRIBERS: tuple[Callable[[Any], Description | None], ...] = (

@@ -60,10 +60,12 @@ def _figure_of(value: Any) -> Any:
 
 
 def _from_figure(figure: Any) -> Picture:
+    import PIL.Image  # matplotlib needs it too
+
     out = BytesIO()
     dpi = min(_DPI, _LONGEST / max(figure.get_size_inches()))
     figure.savefig(out, format="png", dpi=dpi, bbox_inches="tight")
-    return _from_bytes(out.getvalue())
+    return _from_pillow(PIL.Image.open(out))
 
 
 def _from_pillow(picture: Any) -> Picture:

@@ -68,9 +68,13 @@ class _Shown:
     def __repr__(self) -> str:
         return self._text
 
-    def __lt__(self, other: _Shown) -> bool:
-        # pprint sorts sets: by text, then, which is the same in every run.
-        return self._text < other._text
+
+def _set_of(value: object, members: list[Any], more: list[_Shown]) -> _Shown:
+    """Show a set in the order of its members' texts, which is the same in every run."""
+    if not members and not more:
+        return _Shown(f"{type(value).__name__}()")
+    text = ", ".join([*sorted(map(repr, members)), *map(repr, more)])
+    return _Shown(f"frozenset({{{text}}})" if isinstance(value, frozenset) else f"{{{text}}}")
 
 
 class _Trimmer:
@@ -101,11 +105,10 @@ class _Trimmer:
             pairs = islice(value.items(), shown)
             known = {self._leaf(key): self.trim(member, depth) for key, member in pairs}
             return known | {mark: _Shown("...") for mark in more}
-        members = [self.trim(member, depth) for member in islice(value, shown)] + more
-        for kind in (tuple, frozenset, set):
-            if isinstance(value, kind):
-                return kind(members)
-        return members
+        members = [self.trim(member, depth) for member in islice(value, shown)]
+        if isinstance(value, set | frozenset):
+            return _set_of(value, members, more)
+        return tuple(members + more) if isinstance(value, tuple) else members + more
 
     def _elided(self, text: str) -> _Shown:
         self.left_out = True
