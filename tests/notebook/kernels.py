@@ -115,6 +115,11 @@ class Kernel:
         """Send a cell to run and return the request's id."""
         return self._client.execute(code, **request)
 
+    def complete(self, code: str, cursor: int) -> dict[str, Any]:
+        """Press Tab."""
+        reply: dict[str, Any] = self._client.complete(code, cursor, reply=True, timeout=60)
+        return reply["content"]
+
     def interrupt(self) -> None:
         """Press the stop button."""
         self._manager.interrupt_kernel()
