@@ -105,8 +105,11 @@ class Server:
 
 
 async def _read(reader: asyncio.StreamReader) -> Request:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    first, *lines = head.strip().split("\r\n")
+    head = await reader.readexactly(1)
+    if not head.isupper():  # a TLS handshake, say
+        raise OSError
+    head += await reader.readuntil(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").strip().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
     raw = await reader.readexactly(int(headers.get("content-length", "0")))
     return Request(first.split()[1], headers, raw)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from nbagents.errors import ConfigurationError
 from nbagents.messages import ModelCapabilities, ModelInfo
-from nbagents.models._base import BaseChatClient, hidden
+from nbagents.models._base import BaseChatClient, checked_url
 from nbagents.models._failures import Failures
 from nbagents.models._limits import Limits
-from nbagents.models._secrets import Secret, key_from
+from nbagents.models._secrets import Secret, credentials_in, hidden, key_from
 from nbagents.models._tokens import TokenProvider, asked_aside
 
 if TYPE_CHECKING:
@@ -89,8 +89,9 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
         **create_args: Any,
     ) -> None:
         settings = {name: value for name, value in locals().items() if name in _SETTINGS}
-        settings["default_headers"] = hidden(default_headers)
+        settings["default_headers"] = headers = hidden(default_headers)
         endpoint = _endpoint(azure_endpoint, base_url)
+        checked_url(endpoint, "base_url" if base_url else "azure_endpoint")
         version = _required(api_version, "api_version", "OPENAI_API_VERSION", "2024-10-21")
         key, token = _credentials(api_key, azure_ad_token, azure_ad_token_provider)
         settings |= {"api_key": key, "azure_ad_token": token}
@@ -114,7 +115,7 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
             )
             return client
 
-        secrets = [secret for secret in (key, token) if secret is not None]
+        secrets = [*filter(None, (key, token)), *credentials_in(headers)]
         failures = Failures(endpoint, azure_deployment or model, secrets, azure=True)
         self._assemble(build, failures, settings, create_args)
 

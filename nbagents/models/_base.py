@@ -25,7 +25,6 @@ from nbagents.models._direct import DirectChatClient
 from nbagents.models._failures import Failures
 from nbagents.models._limits import Limits
 from nbagents.models._request import Defaults
-from nbagents.models._secrets import Secret
 from nbagents.models._stream import ReplyStream
 from nbagents.models._wrappers import through
 
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from nbagents._cancellation import CancellationToken
     from nbagents.models._client import JsonOutput, ToolChoice, ToolLike
 
-__all__ = ["BaseChatClient", "hidden"]
+__all__ = ["BaseChatClient", "checked_url"]
 
 
 class BaseChatClient:
@@ -233,11 +232,18 @@ class BaseChatClient:
         return _remade, (type(self), self._settings)
 
 
-def hidden(
-    headers: Mapping[str, str] | Secret[Mapping[str, str]] | None,
-) -> Secret[Mapping[str, str]] | None:
-    """Hide headers: they may hold credentials."""
-    return headers if headers is None or isinstance(headers, Secret) else Secret(dict(headers))
+def checked_url(url: str, name: str) -> str:
+    """Return ``url``.
+
+    Raises:
+        ConfigurationError: It is no HTTP address.
+    """
+    if not url.lower().startswith(("http://", "https://")):
+        raise ConfigurationError(
+            f"{name} is {url!r}, which is no HTTP address; give it as http://host:port/v1 or "
+            "https://host/v1."
+        )
+    return url
 
 
 def _info(model: str, info: ModelInfo | None, capabilities: ModelCapabilities | None) -> ModelInfo:

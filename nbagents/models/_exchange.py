@@ -72,7 +72,9 @@ class Exchange:
         self._response = response
         self.request_id = request_id_in(response.headers)
         encoded = response.headers.get("content-encoding", "identity") != "identity"
-        self._body = response.aiter_bytes() if encoded else response.aiter_raw()
+        # A transport that makes no requests may give the whole body at once: it is read already.
+        plain = not encoded and not response.is_stream_consumed
+        self._body = response.aiter_raw() if plain else response.aiter_bytes()
         self._heard = self.waited
         return response
 

@@ -171,8 +171,8 @@ class Failures:
             )
         if names & {"UnsupportedProtocol", "InvalidURL", "LocalProtocolError"}:
             return ConfigurationError(
-                f"base_url {self._base_url!r} or a header is not one that HTTP knows: "
-                f"{_last_words(error)}. Give base_url as https://host/v1."
+                f"The request is not one that HTTP knows: {_last_words(error)}. Check base_url "
+                f"({self._base_url}) and default_headers."
             )
         if names & {"DecodingError", "TooManyRedirects"}:
             return ProtocolError(

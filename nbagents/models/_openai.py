@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from nbagents.errors import ConfigurationError
 from nbagents.messages import ModelCapabilities, ModelInfo
-from nbagents.models._base import BaseChatClient, hidden
+from nbagents.models._base import BaseChatClient, checked_url
 from nbagents.models._failures import Failures
 from nbagents.models._limits import Limits
 from nbagents.models._requests import is_loopback
-from nbagents.models._secrets import Secret, key_from
+from nbagents.models._secrets import Secret, credentials_in, hidden, key_from
 from nbagents.models._tokens import TokenProvider, asked_aside
 
 if TYPE_CHECKING:
@@ -100,8 +100,9 @@ class OpenAIChatCompletionClient(BaseChatClient):
         settings = {name: value for name, value in locals().items() if name in _SETTINGS}
         settings["default_headers"] = headers = hidden(default_headers)
         base_url, variable = _server_of(model, base_url)
+        checked_url(base_url, "base_url")
         ask: Callable[[], Awaitable[str]] | None = None
-        secrets: list[Secret[str]] = []
+        secrets = credentials_in(headers)
         if callable(api_key):
             ask = asked_aside(api_key, "api_key", "Check what it does; it is to return the key.")
         else:
@@ -110,7 +111,7 @@ class OpenAIChatCompletionClient(BaseChatClient):
                 needless = _transport is not None or is_loopback(base_url) or _authorized(headers)
                 key = _no_key(base_url, variable, needless=needless)
             settings["api_key"] = key
-            secrets.append(key)
+            secrets.insert(0, key)
 
         def build(**common: Any) -> AsyncOpenAI:
             from openai import AsyncOpenAI

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, NoReturn, TypeVar
 
 from nbagents.errors import ConfigurationError
 
-__all__ = ["Secret", "key_from"]
+__all__ = ["Secret", "credentials_in", "hidden", "key_from"]
 
 T = TypeVar("T")
+
+_TELLING = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
 
 
 class Secret(Generic[T]):
@@ -66,6 +69,19 @@ def key_from(
         return Secret(_clean(given, name)) if given.strip() else None
     value = os.environ.get(variable, "")
     return Secret(_clean(value, variable), variable) if value.strip() else None
+
+
+def hidden(
+    headers: Mapping[str, str] | Secret[Mapping[str, str]] | None,
+) -> Secret[Mapping[str, str]] | None:
+    """Hide headers: they may hold credentials."""
+    return headers if headers is None or isinstance(headers, Secret) else Secret(dict(headers))
+
+
+def credentials_in(headers: Secret[Mapping[str, str]] | None) -> list[Secret[str]]:
+    """The values of those headers whose names say that they are credentials."""
+    named = {} if headers is None else headers.reveal()
+    return [Secret(str(value).strip()) for name, value in named.items() if _TELLING.search(name)]
 
 
 def _clean(key: str, source: str) -> str:

@@ -49,6 +49,11 @@ _RULES: tuple[tuple[re.Pattern[str], type[RequestError], str], ...] = tuple(
     (re.compile(pattern), kind, advice)
     for pattern, kind, advice in (
         (
+            r"(?:retry|try again) (?:in|after) \d",  # before quotas: Gemini's are per minute too
+            RateLimitError,
+            "Wait a little, then run it again.",
+        ),
+        (
             r"insufficient_quota|exceeded your current quota|billing|credit balance|"
             r"insufficient (?:credits|balance|funds)|payment required",
             QuotaExceededError,
@@ -122,9 +127,11 @@ def error_in(body: object) -> object:
         return None
     if body.get("error"):
         return body["error"]
+    if "choices" in body:
+        return None
     if body.get("object") == "error" or body.get("type") == "error":
         return body
-    if not body.keys().isdisjoint(("choices", "object", "id", "usage")):
+    if not body.keys().isdisjoint(("object", "id", "usage")):
         return None
     return body.get("detail") or (body if isinstance(body.get("message"), str) else None)
 
@@ -204,7 +211,7 @@ def _kind(words: str, status: int | None) -> type[RequestError]:
     by_status = _BY_STATUS.get(status or 0)
     if by_status in (None, BadRequestError, RateLimitError):
         for pattern, kind, _ in _RULES:
-            if pattern.search(words):
+            if pattern.search(words) and not (kind is BadRequestError and (status or 0) >= 500):
                 return RateLimitError if _contradicts(kind, by_status) else kind
     return by_status or (BadRequestError if 400 <= (status or 0) < 500 else ServerError)
 

@@ -1,0 +1,184 @@
+"""One client object, any number of event loops, and connections that stay warm."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+import warnings
+from typing import Any
+
+import httpx2
+import pytest
+
+from nbagents.errors import ConfigurationError
+from nbagents.messages import LLMMessage, UserMessage
+from nbagents.models._connections import KEEP_ALIVE
+from nbagents.models._openai import OpenAIChatCompletionClient
+from tests.support import HELLO, Server, answer, completion, stream
+
+HI: list[LLMMessage] = [UserMessage(content="hi", source="ada")]
+
+
+def client_of(server: Server, **given: Any) -> OpenAIChatCompletionClient:
+    return OpenAIChatCompletionClient(
+        model="gpt-4o", api_key="test-key-1234", base_url=server.base_url, **given
+    )
+
+
+async def until_closed(server: Server) -> None:
+    async with asyncio.timeout(2):
+        while server.open_connections:  # noqa: ASYNC110 - the server is in another thread
+            await asyncio.sleep(0.005)
+
+
+async def test_requests_one_after_the_other_share_a_connection() -> None:
+    with Server(stream(*HELLO), answer(200, completion())) as server:
+        async with client_of(server) as client:
+            for _ in range(3):
+                assert [event async for event in client.create_stream(HI)][-1].content
+                await client.create(HI)
+        assert (len(server.requests), server.connections) == (6, 1)
+
+
+async def test_a_connection_outlives_a_pause_that_the_sdk_would_not_sit_out() -> None:
+    with Server(answer(200, completion())) as server:
+        async with client_of(server) as client:
+            await client.create(HI)
+            kept = await client._direct._connections.client()
+            pool = kept._client._transport._pool  # type: ignore[attr-defined]
+            assert pool._keepalive_expiry == KEEP_ALIVE
+            assert KEEP_ALIVE >= 120
+            # Ten times the SDK's 5 seconds go by on the pool's own clock.
+            connection = pool.connections[0]._connection
+            connection._expire_at -= 50
+            await client.create(HI)
+            assert server.connections == 1
+            connection._expire_at -= KEEP_ALIVE
+            await client.create(HI)
+            assert server.connections == 2
+
+
+def test_one_client_works_in_successive_loops_and_leaves_no_sockets() -> None:
+    with Server(answer(200, completion())) as server:
+        client = client_of(server)
+        for _ in range(3):
+            assert asyncio.run(client.create(HI)).content == "Hello world"
+        assert client.total_usage().prompt_tokens == 3 * 7
+        assert len(client._direct._connections._of_loop) == 0
+        asyncio.run(until_closed(server))
+        assert server.connections == 3
+
+
+def test_one_client_works_in_several_threads_and_loops_at_once() -> None:
+    results: list[str] = []
+
+    async def ask(client: OpenAIChatCompletionClient) -> None:
+        replies = await asyncio.gather(*(client.create(HI) for _ in range(5)))
+        results.extend(reply.text for reply in replies)
+
+    with Server(answer(200, completion())) as server:
+        client = client_of(server)
+        threads = [threading.Thread(target=lambda: asyncio.run(ask(client))) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert results == ["Hello world"] * 20
+        assert client.total_usage().prompt_tokens == 20 * 7
+
+
+def test_a_loop_that_is_closed_without_ado_is_forgotten() -> None:
+    with Server(answer(200, completion())) as server:
+        client = client_of(server)
+        with warnings.catch_warnings():
+            # Python itself warns of sockets left in a loop that was closed under them.
+            warnings.simplefilter("ignore", ResourceWarning)
+            for _ in range(2):
+                loop = asyncio.new_event_loop()
+                assert loop.run_until_complete(client.create(HI)).content == "Hello world"
+                loop.close()
+                del loop
+                gc.collect()
+            assert asyncio.run(client.create(HI)).content == "Hello world"
+            assert len(client._direct._connections._of_loop) == 0
+            gc.collect()
+        asyncio.run(until_closed(server))
+
+
+async def test_a_client_that_is_let_go_closes_its_connections() -> None:
+    with Server(answer(200, completion())) as server:
+        client = client_of(server)
+        await client.create(HI)
+        assert server.open_connections == 1
+        del client
+        await until_closed(server)
+
+
+async def test_close_reaches_the_connections_of_another_loop() -> None:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    with Server(answer(200, completion())) as server:
+        client = client_of(server)
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(client.create(HI), loop))
+        await client.create(HI)
+        assert server.open_connections == 2
+        await client.close()
+        await until_closed(server)
+        assert (await client.create(HI)).content == "Hello world"
+        await client.close()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(5)
+    loop.close()
+
+
+async def test_the_event_loop_is_free_while_the_first_request_is_prepared() -> None:
+    longest = 0.0
+
+    async def beat() -> None:
+        nonlocal longest
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.monotonic() - began)
+
+    with Server(answer(200, completion())) as server:
+        heart = asyncio.create_task(beat())
+        async with client_of(server) as client:
+            await client.create(HI)
+        heart.cancel()
+    assert longest < 1.0
+
+
+async def test_a_client_of_ones_own_is_used_and_left_open() -> None:
+    with Server(answer(200, completion())) as server:
+        async with httpx2.AsyncClient(headers={"x-mine": "1"}) as own:
+            async with client_of(server, http_client=own) as client:
+                await client.create(HI)
+            assert not own.is_closed
+        assert server.requests[0].headers["x-mine"] == "1"
+
+
+async def test_an_answer_may_come_without_the_network() -> None:
+    made = 0
+
+    def transport() -> httpx2.AsyncBaseTransport:
+        nonlocal made
+        made += 1
+        return httpx2.MockTransport(lambda request: httpx2.Response(200, json=completion()))
+
+    client = OpenAIChatCompletionClient(
+        model="gpt-4o", base_url="http://nowhere.test/v1", _transport=transport
+    )
+    assert (await client.create(HI)).content == "Hello world"
+    assert (await asyncio.to_thread(lambda: asyncio.run(client.create(HI)))).content
+    assert made == 2
+
+
+async def test_the_switch_keeps_requests_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NBAGENTS_REQUESTS", "loopback")
+    client = OpenAIChatCompletionClient(model="gpt-4o", api_key="x", max_retries=0)
+    with pytest.raises(ConfigurationError, match=r"api\.openai\.com"):
+        await client.create(HI)

@@ -1,0 +1,372 @@
+"""Errors of the server and of the way there, as ours: one line, no keys, and what to do next."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nbagents.errors import (
+    APIConnectionError,
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    ContentFilterError,
+    ContextLengthError,
+    ModelNotFoundError,
+    NbAgentsError,
+    QuotaExceededError,
+    RateLimitError,
+    RequestError,
+    RequestTimeoutError,
+    ServerError,
+)
+from nbagents.messages import LLMMessage, UserMessage
+from nbagents.models._limits import Limits
+from nbagents.models._openai import OpenAIChatCompletionClient
+from tests.support import Handler, Server, answer, completion, refusal, stream, text
+
+HI: list[LLMMessage] = [UserMessage(content="hi", source="ada")]
+KEY = "weird/Key+of-nobody.42"
+
+
+def client_at(base_url: str, **given: Any) -> OpenAIChatCompletionClient:
+    given = {"model": "gpt-4o", "api_key": KEY, "max_retries": 0, **given}
+    return OpenAIChatCompletionClient(base_url=base_url, **given)
+
+
+async def failure(*handlers: Handler, **given: Any) -> Any:
+    """What asking a server that answers so raises."""
+    with Server(*handlers) as server:
+        async with client_at(server.base_url, **given) as client:
+            with pytest.raises(NbAgentsError) as caught:
+                await client.create(HI)
+    return checked(caught.value)
+
+
+def checked(error: NbAgentsError) -> NbAgentsError:
+    """What holds for every one of our errors."""
+    said = str(error)
+    assert len(said) <= 500
+    assert said.isprintable()
+    assert said.endswith((".", "!", "?"))
+    chain: BaseException | None = error
+    while chain is not None:
+        assert KEY not in repr(chain)
+        assert KEY not in str(vars(chain).get("body"))
+        chain = chain.__cause__ or chain.__context__
+    return error
+
+
+AZURE_FILTER = {
+    "error": {
+        "code": "content_filter",
+        "message": "The response was filtered due to the prompt triggering Azure OpenAI's content "
+        "management policy.",
+        "param": "prompt",
+        "status": 400,
+        "innererror": {
+            "code": "ResponsibleAIPolicyViolation",
+            "content_filter_result": {
+                "hate": {"filtered": False, "severity": "safe"},
+                "jailbreak": {"filtered": True, "detected": True},
+                "violence": {"filtered": True, "severity": "medium"},
+            },
+        },
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("handler", "kind", "advice"),
+    [
+        (refusal(401, "Incorrect API key"), AuthenticationError, "Check that the key"),
+        (refusal(403, "Not allowed"), AuthenticationError, "Check that the key"),
+        (refusal(429, "Slow down", retry_after="7"), RateLimitError, "Run it again in 7 s."),
+        (refusal(429, "No", "insufficient_quota"), QuotaExceededError, "Top up"),
+        (answer(402, {"error": "Insufficient Balance"}), QuotaExceededError, "Top up"),
+        (refusal(400, "Long", "context_length_exceeded"), ContextLengthError, "Shorten"),
+        (
+            # vLLM
+            refusal(400, "This model's maximum context length is 2048 tokens. However, you"),
+            ContextLengthError,
+            "Shorten",
+        ),
+        (
+            # llama.cpp
+            answer(
+                400,
+                {
+                    "error": {
+                        "code": 400,
+                        "message": "the request exceeds the available context size, try increasing"
+                        " it",
+                        "type": "exceed_context_size_error",
+                    }
+                },
+            ),
+            ContextLengthError,
+            "Shorten",
+        ),
+        (
+            # Ollama
+            answer(400, {"error": {"message": "prompt is too long: exceeds context length"}}),
+            ContextLengthError,
+            "Shorten",
+        ),
+        (answer(400, AZURE_FILTER), ContentFilterError, "Filtered for: jailbreak, violence."),
+        (refusal(404, "No", "model_not_found"), ModelNotFoundError, "Check the name 'gpt-4o'"),
+        (refusal(404, 'model "x" not found'), ModelNotFoundError, "ollama pull gpt-4o"),
+        (answer(404, b"404 page not found"), ModelNotFoundError, "end in /v1"),
+        (refusal(400, "Too hot"), BadRequestError, "Change what it complains about."),
+        (
+            answer(400, {"error": {"message": "Too hot.", "param": "temperature"}}),
+            BadRequestError,
+            "Change or leave out the argument 'temperature'.",
+        ),
+        (answer(500, b""), ServerError, "Run it again"),
+        (answer(503, "<html><title>Busy</title></html>"), ServerError, "Run it again"),
+        (answer(529, {"error": {"message": "Overloaded"}}), ServerError, "Run it again"),
+    ],
+)
+async def test_an_answer_that_is_an_error(
+    handler: Handler, kind: type[RequestError], advice: str
+) -> None:
+    error = await failure(handler)
+    assert type(error) is kind
+    assert advice in str(error)
+    assert "127.0.0.1" in str(error)
+    assert error.__cause__.status_code == error.status
+
+
+async def test_it_carries_what_to_tell_the_operator() -> None:
+    error = await failure(refusal(500, "Oops", x_request_id="req_7"))
+    assert (error.request_id, error.status, error.retryable) == ("req_7", 500, True)
+
+
+async def test_a_page_is_named_by_its_title() -> None:
+    error = await failure(answer(502, "<html><head><title>Bad\n gateway</title></head>"))
+    assert "a web page ('Bad gateway')" in str(error)
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        KEY,
+        "sk-proj-abcdefghijklmnop1234",
+        "Authorization: Bearer abcdefghijklmnop",
+        "api-key: 0123456789abcdef0123456789abcdef",
+    ],
+)
+async def test_keys_that_servers_echo_are_masked(echo: str) -> None:
+    error = await failure(refusal(401, f"Incorrect key provided: {echo}"))
+    assert "***" in str(error)
+    assert echo.split()[-1] not in str(error)
+    assert echo.split()[-1] not in repr(error.__cause__)
+
+
+async def test_keys_are_masked_in_the_middle_of_a_stream_too() -> None:
+    broken = b'data: {"error": {"message": "bad key %b"}}\n\n' % KEY.encode()
+    error = await failure(stream(text("Hello"), broken))
+    assert "***" in str(error)
+    assert error.partial == "Hello"
+
+
+async def test_an_endless_error_is_read_to_its_cap() -> None:
+    endless = answer(400, b"x" * 3_000_000)
+    error = await failure(endless, limits=Limits(error_bytes=1000))
+    assert isinstance(error, BadRequestError)
+    assert len(error.__cause__.response.content) == 1000
+
+
+async def test_an_error_whose_body_never_ends_is_told_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nbagents.models._connections._ERROR_BODY_SECONDS", 0.1)
+
+    async def half(_: Any, writer: Any) -> None:
+        import asyncio
+
+        writer.write(b"HTTP/1.1 500 No\r\ncontent-length: 1000\r\n\r\nhalf of it")
+        await writer.drain()
+        await asyncio.sleep(30)
+
+    assert "half of it" in str(await failure(half))
+
+
+class TestRetries:
+    async def test_what_may_pass_is_tried_again_and_the_wait_is_heeded(self) -> None:
+        soon = refusal(429, "Slow down", retry_after_ms="10")
+        with Server(soon, soon, answer(200, completion())) as server:
+            async with client_at(server.base_url, max_retries=2) as client:
+                assert (await client.create(HI)).content == "Hello world"
+            assert len(server.requests) == 3
+
+    async def test_an_exhausted_quota_is_not_tried_again(self) -> None:
+        with Server(refusal(429, "Nothing left", "insufficient_quota")) as server:
+            async with client_at(server.base_url, max_retries=2) as client:
+                with pytest.raises(QuotaExceededError):
+                    await client.create(HI)
+            assert len(server.requests) == 1
+
+    async def test_a_wait_beyond_the_limit_is_told_at_once(self) -> None:
+        with Server(refusal(429, "Slow down", retry_after="300")) as server:
+            async with client_at(server.base_url, max_retries=2) as client:
+                with pytest.raises(RateLimitError, match="in 300 s") as caught:
+                    await client.create(HI)
+            assert len(server.requests) == 1
+        assert caught.value.retry_after == 300
+
+    async def test_nothing_is_tried_again_once_text_has_come(self) -> None:
+        with Server(stream(text("Hello"), None)) as server:
+            async with client_at(server.base_url, max_retries=2) as client:
+                with pytest.raises(RequestError):
+                    async for _ in client.create_stream(HI):
+                        pass
+            assert len(server.requests) == 1
+
+    async def test_a_dropped_connection_is_tried_again(self) -> None:
+        async def hang_up(_: Any, writer: Any) -> None:
+            writer.transport.abort()
+
+        with Server(hang_up, answer(200, completion())) as server:
+            async with client_at(server.base_url, max_retries=1) as client:
+                assert (await client.create(HI)).content == "Hello world"
+
+    @pytest.mark.parametrize(
+        ("said", "seconds"),
+        [("try again in 1.5s", 1.5), ("try again in 200ms", 0.2), ("retry after 9 seconds", 9.0)],
+    )
+    async def test_the_wait_may_stand_in_the_message(self, said: str, seconds: float) -> None:
+        error = await failure(refusal(429, f"Rate limit reached. Please {said}."))
+        assert error.retry_after == seconds
+
+    async def test_the_wait_may_be_a_date(self) -> None:
+        error = await failure(refusal(429, "No", retry_after="Fri, 31 Dec 2100 23:59:59 GMT"))
+        assert error.retry_after > 1_000_000
+
+
+class TestTheWayThere:
+    async def error_at(self, base_url: str, **given: Any) -> NbAgentsError:
+        async with client_at(base_url, **given) as client:
+            with pytest.raises(NbAgentsError) as caught:
+                await client.create(HI)
+        return checked(caught.value)
+
+    async def test_nobody_listens(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        error = await self.error_at(f"http://127.0.0.1:{port}/v1")
+        assert isinstance(error, APIConnectionError)
+        assert f"127.0.0.1:{port} refuses connections. Start the server" in str(error)
+
+    async def test_the_name_is_unknown(self) -> None:
+        error = await self.error_at("http://nobody-has-this-name.localhost:9/v1")
+        assert isinstance(error, APIConnectionError)
+        assert "is not known to this network" in str(error)
+
+    @pytest.mark.parametrize("base_url", ["localhost:11434/v1", "ftp://localhost/v1"])
+    def test_the_address_is_none(self, base_url: str) -> None:
+        with pytest.raises(ConfigurationError, match="give it as http://host:port/v1"):
+            client_at(base_url)
+
+    async def test_a_header_is_none_and_its_value_is_not_shown(self) -> None:
+        headers = {"X-Api-Key": "open sesame\n"}
+        with Server(answer(200, completion())) as server:
+            error = await self.error_at(server.base_url, default_headers=headers)
+        assert isinstance(error, ConfigurationError)
+        assert "default_headers" in str(error)
+        assert "sesame" not in f"{error} {error.__cause__!r} {error.__cause__.__cause__!r}"
+
+    async def test_a_minutely_quota_passes(self) -> None:
+        said = "You exceeded your current quota. Please retry in 36.5s."
+        error = await failure(refusal(429, said))
+        assert (type(error), error.retry_after) == (RateLimitError, 36.5)
+
+    async def test_the_server_does_not_speak_tls(self) -> None:
+        with Server(answer(200, completion())) as server:
+            error = await self.error_at(server.base_url.replace("http:", "https:"))
+        assert isinstance(error, APIConnectionError)
+        assert "TLS" in str(error)
+
+    async def test_the_certificate_is_nobodys(self, tmp_path: Path) -> None:
+        with Server(answer(200, completion()), tls=certificate(tmp_path)) as server:
+            error = await self.error_at(server.base_url)
+        assert isinstance(error, APIConnectionError)
+        assert "CERTIFICATE_VERIFY_FAILED" in str(error)
+
+    async def test_connecting_takes_too_long(self) -> None:
+        with socket.socket() as full:
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)
+            port = full.getsockname()[1]
+            waiting = [socket.socket() for _ in range(3)]
+            for each in waiting:
+                each.setblocking(False)
+                each.connect_ex(("127.0.0.1", port))
+            error = await self.error_at(
+                f"http://127.0.0.1:{port}/v1", limits=Limits(connect=0.1, total=5)
+            )
+            for each in waiting:
+                each.close()
+        assert isinstance(error, RequestTimeoutError)
+        assert "limits=Limits(connect=" in str(error)
+
+    async def test_an_argument_that_is_not_json(self) -> None:
+        async with client_at("http://127.0.0.1:9/v1") as client:
+            with pytest.raises(ConfigurationError, match="could not be made"):
+                await client.create(HI, extra_create_args={"metadata": {"a": object()}})
+
+    async def test_a_body_that_claims_to_be_gzip(self) -> None:
+        with Server(answer(200, b"not gzip", content_encoding="gzip")) as server:
+            error = await self.error_at(server.base_url)
+        assert "Check base_url" in str(error)
+
+    async def test_a_redirect_in_circles(self) -> None:
+        with Server(answer(307, b"", location="/v1/chat/completions")) as server:
+            error = await self.error_at(server.base_url)
+        assert "redirect" in str(error)
+
+
+def certificate(folder: Path) -> ssl.SSLContext:
+    """A server's TLS context with a certificate that it signed itself, for 127.0.0.1."""
+    import datetime
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "loopback")])
+    now = datetime.datetime.now(datetime.UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "certificate.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + signed.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context
