@@ -1,8 +1,8 @@
 """Retrieval over the documentation: its pages cut into passages, and the best for a question.
 
 The ranking is Okapi BM25 (Robertson and Zaragoza, *The Probabilistic Relevance Framework*,
-2009) with its usual constants; words of titles and headings count more than once. Pure, but
-for reading the pages.
+2009); words of headings count more than once, and as passages are short, their length counts
+less than usual (b = 0.5). Pure, but for reading the pages.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from nbagents.models._passages import Passage, read_passages
 
 __all__ = ["Finding", "Index", "documentation", "terms_of"]
 
-_K1, _B = 1.2, 0.75
-_TITLE, _HEADING = 2, 3  # how often their words count
+_K1, _B = 1.2, 0.5
+_TITLE, _HEADING = 1, 4  # how often their words count
 _SYNONYM = 0.4  # what a related word is worth
+_BEFORE = 0.8  # what a word of the question before is worth: it has the subject
 _MOST_TERMS = 40  # of a question; what follows is data that was pasted or attached
 
 _STOP_WORDS = frozenset(
@@ -83,9 +84,9 @@ class Index:
 
         Args:
             question: What is asked.
-            before: An earlier question that this one leans on; its words count half.
+            before: An earlier question that this one leans on; its words count less.
         """
-        asked = dict.fromkeys(terms_of(before), 0.5) | dict.fromkeys(terms_of(question), 1.0)
+        asked = dict.fromkeys(terms_of(before), _BEFORE) | dict.fromkeys(terms_of(question), 1.0)
         whole = sum(self._rarity(term) * weight for term, weight in asked.items()) or 1.0
         findings = [self._judge(position, asked, whole) for position in range(len(self.passages))]
         return sorted(

@@ -31,7 +31,7 @@ def test_related_words_stand_for_each_other():
 
 
 def test_the_question_before_says_what_a_follow_up_is_about():
-    assert best("And feeding them?", before="Do dogs bark?") == ("b.md", "Feeding")
+    assert best("And feeding them?", before="What do dogs do?") == ("b.md", "Feeding")
 
 
 def test_nothing_is_found_where_no_word_is_shared():
