@@ -146,10 +146,12 @@ def _azure(name: str | None, settings: dict[str, Any]) -> Resolution:
             "the model (%%chat -m NAME)."
         )
     given = {"model": name or deployment, "azure_deployment": deployment, **settings}
-    how = "key" if settings.get("api_key") or _variable("AZURE_OPENAI_API_KEY") else "Entra ID"
-    variables = ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN")
-    if not any(map(given.get, _AZURE_CREDENTIALS)) and not any(map(_variable, variables)):
-        given["azure_ad_token_provider"] = _entra_id()
+    credential = next((name for name in _AZURE_CREDENTIALS if given.get(name)), None)
+    if not credential and not _variable("AZURE_OPENAI_AD_TOKEN"):
+        credential = "api_key" if _variable("AZURE_OPENAI_API_KEY") else None
+        if not credential:
+            given["azure_ad_token_provider"] = _entra_id()
+    how = "key" if credential == "api_key" else "Entra ID"
     endpoint = str(settings.get("azure_endpoint") or _variable("AZURE_OPENAI_ENDPOINT") or "")
     host = urlsplit(endpoint).hostname or "Azure"
     return Resolution("azure", deployment, f"{deployment} at {host} (Azure, {how})", given)
