@@ -85,6 +85,15 @@ def test_one_reply_can_be_for_all_requests(server):
         assert ask(client).model == "nbagents-embedded"
 
 
+def test_it_can_be_told_to_forget(server, post):
+    server.will_always_reply("Never.")
+    server.will_reply("Nor this.")
+    post().read()
+    server.forget()
+    assert server.requests == []
+    assert json.load(post())["model"] == "nbagents-embedded"
+
+
 def test_events_go_out_as_written(server, post):
     server.will_reply(stream(chunk("Hi", role="assistant"), ": a comment", b"\xff\n\n", 0.01, "x"))
     response = post(stream=True)
