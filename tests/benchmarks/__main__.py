@@ -16,7 +16,7 @@ ROUNDS = 25
 
 
 def main() -> None:
-    """Run the benchmark; some four minutes."""
+    """Run the benchmark: about five minutes on an idle machine of two cores."""
     print(f"nbagents beside {_versions()}; Python {platform.python_version()}, ", end="")
     print(f"{os.cpu_count()} cores.\n")
     with running() as address:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import zmq
 from jupyter_client.manager import KernelManager
 
+from tests.benchmarks.server import reply
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -62,12 +64,12 @@ def load_ext(rounds: int) -> float:
 def _load_ext() -> float:
     with _kernel({}) as client:
         texts: list[str] = []
-        reply = client.execute_interactive(
+        done = client.execute_interactive(
             LOAD,
             timeout=60,
             output_hook=lambda message: texts.append(message["content"].get("text", "")),
         )
-        assert reply["content"]["status"] == "ok", reply["content"]
+        assert done["content"]["status"] == "ok", done["content"]
         return float("".join(texts))
 
 
@@ -88,15 +90,18 @@ def _sent(address: str, chunks: int, before: str, cell: str) -> Sent:
         # A socket of our own sees the messages as they are on the wire.
         with client.connect_iopub() as socket:
             socket.rcvhwm = 0
-            return _count(socket, client, cell)
+            sent, shown = _count(socket, client, cell)
+    assert "".join(reply(chunks)).strip() in shown, "the cell does not show the whole reply"
+    return sent
 
 
-def _count(socket: zmq.Socket[bytes], client: BlockingKernelClient, cell: str) -> Sent:
+def _count(socket: zmq.Socket[bytes], client: BlockingKernelClient, cell: str) -> tuple[Sent, str]:
+    """What the cell sends, and the Markdown it shows in the end."""
     # A subscription needs a moment before it receives anything.
     while not socket.poll(100):
         client.kernel_info()
     asked = client.execute(cell)
-    sent = Sent(0, 0)
+    sent, shown = Sent(0, 0), ""
     while socket.poll(120_000):
         frames = socket.recv_multipart()
         header, parent, _, content = (
@@ -107,8 +112,9 @@ def _count(socket: zmq.Socket[bytes], client: BlockingKernelClient, cell: str) -
         sent.bytes += sum(map(len, frames))
         sent.messages += 1
         assert header["msg_type"] != "error", content
+        shown = content.get("data", {}).get("text/markdown", shown)
         if content.get("execution_state") == "idle":
-            return sent
+            return sent, shown
     raise TimeoutError("The kernel fell silent.")
 
 
