@@ -12,6 +12,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+# As on a machine where no model is connected, whatever is set on this one.
+UNCONNECTED := env -u OPENAI_API_KEY -u OPENAI_BASE_URL -u AZURE_OPENAI_ENDPOINT -u NBAGENTS_MODEL \
+	NBAGENTS_REQUESTS=off
 
 # $(call environment,FOLDER,WHAT): a new virtual environment with WHAT in it. uv is fast, but
 # reads its own settings only: where it cannot reach an index, pip, with pip's settings, can.
@@ -38,7 +41,7 @@ tour: $(READY) ## open the first notebook in JupyterLab, or run it here (HEADLES
 
 test: $(READY) lint browser docs ## check everything: style, types, layers, docs, tests, notebooks
 	$(BIN)/python -m pytest
-	NBAGENTS_REQUESTS=off $(BIN)/python -m pytest --nbval --nbval-current-env $(NOTEBOOKS)
+	$(UNCONNECTED) $(BIN)/python -m pytest --nbval --nbval-current-env $(NOTEBOOKS)
 
 lint: $(READY) ## check style, types and layers
 	$(BIN)/ruff check
@@ -57,7 +60,7 @@ browser:
 	|| echo "No Chromium, and it cannot be installed here: its tests are skipped, or fail with CI=true."
 
 notebooks: $(READY) ## run the notebooks and keep their outputs in them
-	NBAGENTS_REQUESTS=off NBAGENTS_RENDER=final $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+	$(UNCONNECTED) NBAGENTS_RENDER=final $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
 		--ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
 
 BENCH := build/bench

@@ -35,11 +35,12 @@ def test_cells_and_outputs_are_printed_and_kept(tmp_path: Path) -> None:
     printed, _ = runner.communicate(timeout=60)
     assert printed.splitlines() == [
         "# A title",
+        "",
         "Words that are folded where the window ends, which is at",
         "sixty columns.",
         "",
         "> print('one')",
-        "  6 * 7",
+        "> 6 * 7",
         "  one",
         "  42",
         "",

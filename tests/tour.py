@@ -27,7 +27,9 @@ from nbformat import NotebookNode
 
 BOLD, DIM, RED = "1", "2", "31"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
-KEPT_AS_WRITTEN = re.compile(r"\s{4}|\s*[|>#$\\]|.*\s{3}\S")
+KEPT_AS_WRITTEN = re.compile(r" {4}|\||.*\S {3}\S")
+# What a terminal has no use for: HTML tags, and where links lead.
+MARKUP = re.compile(r"</?\w+>|\[([^\]]+)\]\([^)]+\)")
 
 
 def can_open_browser() -> bool:
@@ -68,25 +70,28 @@ class Terminal:
 
     def line(self, text: str = "", style: str = "", *, indent: str = "") -> None:
         """Print one line, folded at the window's width unless its columns mean something."""
-        if KEPT_AS_WRITTEN.match(text):
+        quote = "> " if text.startswith("> ") else ""
+        if KEPT_AS_WRITTEN.match(text.removeprefix(quote)):
             folded = [indent + text]
         else:
+            margin = indent + quote
+            body = text.removeprefix(quote)
             folded = textwrap.wrap(
-                text, self.width, initial_indent=indent, subsequent_indent=indent
-            ) or [""]
+                body, self.width, initial_indent=margin, subsequent_indent=margin
+            ) or [(indent + text).rstrip()]
         for part in folded:
             print(f"\x1b[{style}m{part}\x1b[0m" if self.colours and style else part, flush=True)
 
     def prose(self, markdown: str) -> None:
         """Print the paragraphs of a Markdown cell."""
-        for paragraph in re.split(r"\n(?=\n|[-*|#] |\d+\. |```|    )", markdown):
-            heading = paragraph.lstrip().startswith("#")
-            if "```" in paragraph or paragraph.lstrip("\n").startswith(("    ", "|")):
-                for line in paragraph.strip("\n").splitlines():
-                    self.line("    " + line)
+        markdown = MARKUP.sub(r"\1", markdown)
+        for paragraph in markdown.split("\n\n"):
+            if paragraph.startswith(("```", "|", "- ", "* ", "1. ", "    ")):
+                for line in paragraph.splitlines():
+                    self.line(line, indent="    " if line.startswith("|") else "  ")
             else:
-                self.line(" ".join(paragraph.split()), BOLD if heading else "")
-        print()
+                self.line(" ".join(paragraph.split()), BOLD if paragraph.startswith("#") else "")
+            self.line()
 
 
 class CellOutput:
@@ -141,8 +146,8 @@ class PrintingClient(NotebookClient):
         if cell.cell_type == "markdown":
             self.terminal.prose(cell.source)
             return cell
-        for number, line in enumerate(cell.source.splitlines()):
-            self.terminal.line(("> " if number == 0 else "  ") + line, BOLD)
+        for line in cell.source.splitlines():
+            self.terminal.line(f"> {line}".rstrip(), BOLD)
         self.cell_output = CellOutput(self.terminal)
         try:
             return await super().async_execute_cell(cell, cell_index, *args, **settings)
