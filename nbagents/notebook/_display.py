@@ -133,10 +133,9 @@ class TerminalDisplay:
 
     def finish(self, bundle: Mapping[str, str], *, footer: str = "") -> None:
         """End the reply's last line and write ``footer``; a reply not written yet is written."""
-        text = plain(self._held)
-        if not (self._written or text or footer):
-            text = bundle.get("text/plain", "")
-        self._write(text)
+        self._write(plain(self._held))
+        if not self._written:
+            footer = bundle.get("text/plain", "")
         self._end_line()
         self._write(plain(footer))
         self._end_line()

@@ -12,13 +12,14 @@ INTERVAL = 0.1
 SHARE = 0.1
 """The part of the main thread's time that painting may take."""
 STALE = 1.5
-"""Seconds after which what has come is shown in any case."""
+"""Seconds after which what came is shown although it is not paid for; more when much is owed."""
 
 # Bytes on IOPub. A message costs more than its envelope weighs (0.9 KB), so that messages are
 # bounded as well: 12 KB of reply pay for 140 of them at most, whatever the model's speed.
 _START = 24_000
 _PER_CHARACTER = 12
 _PER_MESSAGE = 1_200
+_OVERDRAFT = 4_000
 
 
 class Pace:
@@ -50,5 +51,7 @@ class Pace:
 
     def wait(self) -> float:
         """Seconds until the next paint."""
-        interval = self._interval if self._balance > 0 else max(self._interval, STALE)
+        interval = self._interval
+        if self._balance <= 0:
+            interval = max(interval, STALE, STALE * -self._balance / _OVERDRAFT)
         return max(0.0, self._painted_at + interval - self._clock())
