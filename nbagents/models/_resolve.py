@@ -31,8 +31,8 @@ _AZURE_CREDENTIALS = ("api_key", "azure_ad_token", "azure_ad_token_provider")
 _LOCAL = {server.key: server for server in SERVERS}
 _PROVIDERS = ("openai", "azure", *_LOCAL, "embedded")
 _CONNECT = (
-    "Set OPENAI_API_KEY, or AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY, or start a server "
-    "such as Ollama on this computer; then restart the kernel."
+    "Start a server such as Ollama on this computer; or set OPENAI_API_KEY, or "
+    "AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY, before Jupyter is started."
 )
 
 

@@ -154,8 +154,8 @@ def test_a_model_asked_for_where_only_the_embedded_one_is_gives_the_next_step(ma
         resolve("gpt-4.1")
     assert str(caught.value) == (
         "Only the embedded model is here, not 'gpt-4.1': no key is set and no local server was "
-        "found. Set OPENAI_API_KEY, or AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY, or start a "
-        "server such as Ollama on this computer; then restart the kernel."
+        "found. Start a server such as Ollama on this computer; or set OPENAI_API_KEY, or "
+        "AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY, before Jupyter is started."
     )
 
 
