@@ -28,9 +28,9 @@ _I_AM = (
     "I am nbagents' embedded model: no language model, only a search over nbagents' documentation."
 )
 _CONNECT = (
-    "To talk to a real model, set `OPENAI_API_KEY`, or Azure's `AZURE_OPENAI_ENDPOINT` and "
-    "`AZURE_OPENAI_API_KEY`, or start a server such as Ollama on this computer; then restart "
-    "the kernel."
+    "To talk to a real model, start a server such as Ollama on this computer; or set "
+    "`OPENAI_API_KEY`, or Azure's `AZURE_OPENAI_ENDPOINT` and `AZURE_OPENAI_API_KEY`, before "
+    "Jupyter is started."
 )
 
 
