@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-import ssl
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from nbagents.errors import (
 from nbagents.messages import LLMMessage, UserMessage
 from nbagents.models._limits import Limits
 from nbagents.models._openai import OpenAIChatCompletionClient
+from tests.certificates import tls_for_loopback
 from tests.support import Handler, Server, answer, completion, refusal, stream, text
 
 HI: list[LLMMessage] = [UserMessage(content="hi", source="ada")]
@@ -188,8 +189,6 @@ async def test_an_error_whose_body_never_ends_is_told_all_the_same(
     monkeypatch.setattr("nbagents.models._connections._ERROR_BODY_SECONDS", 0.1)
 
     async def half(_: Any, writer: Any) -> None:
-        import asyncio
-
         writer.write(b"HTTP/1.1 500 No\r\ncontent-length: 1000\r\n\r\nhalf of it")
         await writer.drain()
         await asyncio.sleep(30)
@@ -294,7 +293,7 @@ class TestTheWayThere:
         assert "TLS" in str(error)
 
     async def test_the_certificate_is_nobodys(self, tmp_path: Path) -> None:
-        with Server(answer(200, completion()), tls=certificate(tmp_path)) as server:
+        with Server(answer(200, completion()), tls=tls_for_loopback(tmp_path)[0]) as server:
             error = await self.error_at(server.base_url)
         assert isinstance(error, APIConnectionError)
         assert "CERTIFICATE_VERIFY_FAILED" in str(error)
@@ -330,43 +329,3 @@ class TestTheWayThere:
         with Server(answer(307, b"", location="/v1/chat/completions")) as server:
             error = await self.error_at(server.base_url)
         assert "redirect" in str(error)
-
-
-def certificate(folder: Path) -> ssl.SSLContext:
-    """A server's TLS context with a certificate that it signed itself, for 127.0.0.1."""
-    import datetime
-    import ipaddress
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "loopback")])
-    now = datetime.datetime.now(datetime.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "certificate.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + signed.public_bytes(serialization.Encoding.PEM)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    return context
