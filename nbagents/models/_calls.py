@@ -154,8 +154,6 @@ def _opens_another(current: _Call, call_id: str, name: str, text: str) -> bool:
         if not name:
             return current.is_whole()
         return name != current.name or not current.size or current.is_whole()
-    if call_id and current.id:
-        return False
     return bool(name and (text or name != current.name) and current.is_whole())
 
 

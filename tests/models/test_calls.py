@@ -58,6 +58,11 @@ def test_a_new_id_on_the_same_index_is_another_call() -> None:
     assert calls(pieces[:2], pieces[2:]) == calls(*pieces)
 
 
+def test_a_new_id_is_another_call_though_the_first_has_no_arguments() -> None:
+    pieces = [call(0, "c1", name="f"), call(0, "c2", name="f", arguments="{}")]
+    assert calls(*pieces) == [("c1", "f", "{}"), ("c2", "f", "{}")]
+
+
 def test_an_id_made_up_for_every_piece_is_one_call() -> None:
     pieces = [call(0, f"r{n}", name="f", arguments=part) for n, part in enumerate('{""}')]
     assert calls(*pieces) == [("r0", "f", '{""}')]
@@ -68,6 +73,11 @@ def test_an_id_made_up_for_every_piece_is_one_call() -> None:
 def test_calls_without_ids_on_one_index_are_told_apart_when_whole() -> None:
     pieces = [call(0, name="f", arguments='{"a": "}"}'), call(0, name="f", arguments="{}")]
     assert calls(*pieces) == [("call_0", "f", '{"a": "}"}'), ("call_1", "f", "{}")]
+
+
+def test_braces_and_cut_escapes_inside_strings_do_not_end_arguments() -> None:
+    pieces = [call(0, name="f", arguments=part) for part in ('{"a": "\\', '"}', '"}')]
+    assert calls(*pieces) == [("call_0", "f", '{"a": "\\"}"}')]
 
 
 def test_whole_arguments_that_come_twice_count_once() -> None:

@@ -16,6 +16,7 @@ VECTORS: dict[str, tuple[bytes, list[bytes]]] = {
     "lines end with CRLF": (b"data: a\r\n\r\ndata: b\r\n\r\n", [b"a", b"b"]),
     "line ends are mixed": (b"data: a\r\n\ndata: b\n\rdata: c\r\r\n", [b"a", b"b", b"c"]),
     "data lines are joined": (b"data: YHOO\ndata: +2\ndata: 10\n\n", [b"YHOO\n+2\n10"]),
+    "data lines end with CRLF": (b"data: a\r\ndata: b\r\n\r\n", [b"a\nb"]),
     "comments are skipped": (b": hi\n\n:\n:data: x\ndata: a\n: x\ndata: b\n\n", [b"a\nb"]),
     "fields without a value": (b"data\n\ndata\ndata\n\ndata:\n\n", [b"", b"\n", b""]),
     "one space is removed": (b"data:a\n\ndata: b\n\ndata:  c \n\n", [b"a", b"b", b" c "]),
