@@ -84,6 +84,11 @@ class ReplyBuilder:
         return "".join(self._text)
 
     @property
+    def size(self) -> int:
+        """How much content has come, calls, refusals and reasoning included, in characters."""
+        return self._max_reply - self._left
+
+    @property
     def status(self) -> Status:
         """How the reply has ended; ``incomplete`` as long as it has not."""
         if self._finish is None and not self._ended:
