@@ -22,7 +22,7 @@ __all__ = ["load", "unload"]
 _loaded: WeakKeyDictionary[InteractiveShell, list[Callable[[], None]]] = WeakKeyDictionary()
 
 # In this order: what the first %%chat needs soonest comes first.
-_PREFETCHED = ("nbagents.models", "nbagents.agents", "nbagents.rendering", "openai")
+_PREFETCHED = ("nbagents.notebook._turn", "nbagents.agents", "openai")
 
 
 def load(shell: InteractiveShell) -> None:

@@ -13,7 +13,7 @@ from nbagents.notebook._clients import Clients
 from nbagents.notebook._conversation import Conversations
 from nbagents.notebook._pump import run
 from nbagents.notebook._settings import ChatSettings
-from nbagents.notebook._turn import compose, request_for, take_turn
+from nbagents.notebook._variables import user_variables
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -99,7 +99,7 @@ class ChatMagics(ChatSettings, Magics):
         if arguments.help:
             self.shell.display_pub.publish({"text/plain": CHAT_HELP})
             return
-        namespace = self.shell.user_ns
+        namespace = user_variables(self.shell.user_ns, self.shell.user_ns_hidden)
         agent, notices = self._agent(arguments)
         info = agent.client.model_info
         prompt = compose(body, arguments, namespace, info).with_notices(notices)
