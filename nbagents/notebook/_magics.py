@@ -99,6 +99,9 @@ class ChatMagics(ChatSettings, Magics):
         if arguments.help:
             self.shell.display_pub.publish({"text/plain": CHAT_HELP})
             return
+        # Not at the top: it brings the renderer, and loading the extension shall cost nothing.
+        from nbagents.notebook._turn import compose, request_for, take_turn
+
         namespace = user_variables(self.shell.user_ns, self.shell.user_ns_hidden)
         agent, notices = self._agent(arguments)
         info = agent.client.model_info
