@@ -13,7 +13,7 @@ author = "The nbagents authors"
 copyright = author  # noqa: A001 (the name Sphinx looks for)
 release = __version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 
 # The notebooks live beside docs/, where a reader of the checkout looks for them; Sphinx reads
@@ -29,6 +29,10 @@ nb_mime_priority_overrides = [("html", "text/html", 0)]
 
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
+
+# Formulas in saved replies are set as JupyterLab sets them: where the reply marks one, only there.
+html_assets_policy = "always"
+mathjax3_config = {"tex": {"inlineMath": [["$", "$"], ["\\(", "\\)"]]}}
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
