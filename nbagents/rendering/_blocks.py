@@ -24,9 +24,11 @@ MAX_LINE = 3_000
 """Characters of the last line above which it is cut at a space."""
 _MAX_PREFIX = 300
 
-# The start of a line that says, whatever follows, that no list goes on with it.
-_DECIDED = re.compile(r"[^\s\-+*0-9]|[-+*]\S|\d{10}|\d{1,9}(?:[^\d.)]|[.)]\S)")
-_MARKER = re.compile(r"\d{0,9}([-+*.)])\s")
+# The start of a line that says, whatever follows, that it is neither an item of a list nor the
+# definition of a reference, which belongs to no block.
+_DECIDED = re.compile(r"[^\s\-+*0-9[]|[-+*]\S|[0-9]{10}|[0-9]{1,9}(?:[^0-9.)]|[.)]\S)", re.ASCII)
+_MARKER = re.compile(r"[0-9]{0,9}([-+*.)])\s", re.ASCII)
+_BLANK = " \t\r\n"  # other white space is text to Markdown
 _FENCE = re.compile(r"(?P<before>[^`~]*)(?P<marks>`{3,}|~{3,})")
 
 
@@ -81,7 +83,7 @@ class BlockStream:
     def _look(self, blocks: list[Block]) -> None:
         line = self._text[self._line :]
         complete = line.endswith("\n")
-        if self._after_blank and (_DECIDED.match(line) or (complete and self._new_marker(line))):
+        if self._after_blank and (_DECIDED.match(line) or (complete and self._may_begin(line))):
             self._after_blank = False
             self._cut_before_last_line(blocks)
             line = self._text[self._line :]
@@ -90,14 +92,14 @@ class BlockStream:
         elif complete and len(self._text) > MAX_TAIL:
             self._split(blocks, len(self._text))
         if complete:
-            self._after_blank = not line.strip()
+            self._after_blank = not line.strip(_BLANK)
             self._line = len(self._text)
 
-    def _new_marker(self, line: str) -> bool:
-        """Whether a line begins with a list's marker, not the one that is known to go on."""
+    def _may_begin(self, line: str) -> bool:
+        """Whether a whole line may begin a block, and not go on with the list that is known."""
         match = _MARKER.match(line)
         known, self._list = self._list, match.group(1) if match else self._list
-        return match is not None and match.group(1) != known
+        return match.group(1) != known if match else line.startswith("[")
 
     def _cut_before_last_line(self, blocks: list[Block]) -> None:
         number = (self._prefix + self._text).count("\n", 0, len(self._prefix) + self._line)

@@ -31,7 +31,7 @@ _MARKUP = re.compile(r"([\\`*_\[\]$~|])")
 def block_html(markdown: str, *, style: bool = True) -> str:
     """One block of a growing reply, set as `reply_bundle` sets it.
 
-    The style sheet is some 4 KB: in a cell that shows several blocks, send it with the first
+    The style sheet is some 3 KB: in a cell that shows several blocks, send it with the first
     one only.
     """
     return f"{STYLE if style else ''}{_WRAPPER}{to_html(markdown)}</div>"

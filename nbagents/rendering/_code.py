@@ -63,8 +63,8 @@ def _named(tokens: Iterable[tuple[object, str]]) -> Iterator[tuple[str, str]]:
         yield ("" if text in _PLAIN_MARKS else _class_name(kind)), text
 
 
-# one span for each dot and bracket would double the bytes for a shade nobody sees
-_PLAIN_MARKS = frozenset(".,:;()[]{}")
+# one span for each dot, bracket and "=" would double the bytes for a shade nobody sees
+_PLAIN_MARKS = frozenset(".,:;()[]{}=")
 
 
 def _merged(tokens: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_block import table
 from markdown_it.token import Token
 
 from nbagents.rendering._links import MAX_ADDRESS, is_safe_address
@@ -20,6 +21,8 @@ MAX_DEPTH = 30
 """Lists and quotes inside each other; what is deeper is shown as it was written."""
 MAX_INLINE = 10_000
 """Characters of one paragraph; a longer one is shown without emphasis and links."""
+
+MAX_EMPTY_CELLS = 5_000
 
 
 class _Parser(MarkdownIt):
@@ -42,6 +45,7 @@ def _parser(*, inline: bool) -> MarkdownIt:
     parser.enable(["table", "strikethrough"])
     parser.disable(["html_block", "html_inline"])
     add_math_rules(parser)
+    parser.block.ruler.at("table", _bounded_table, {"alt": ["paragraph", "reference"]})
     parser.block.ruler.before("table", "too_deep", _too_deep)
     parser.inline.ruler.before("autolink", "line_break", _line_break)
     parser.core.ruler.at("inline", _bounded_inline)
@@ -71,6 +75,21 @@ def _too_deep(state: StateBlock, start_line: int, end_line: int, silent: bool) -
         token.map = [start_line, end_line]
     state.line = end_line
     return True
+
+
+def _bounded_table(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
+    """A table, unless its rows lack so many cells that filling them in would be the bulk."""
+    if not table(state, start_line, end_line, True):
+        return False
+    head = state.src[state.bMarks[start_line] : state.eMarks[start_line]]
+    last = start_line
+    while last + 1 < end_line and not state.isEmpty(last + 1):
+        last += 1
+    cells = (head.count("|") + 1) * (last - start_line)
+    written = state.src.count("|", state.bMarks[start_line], state.eMarks[last])
+    if cells > max(MAX_EMPTY_CELLS, 4 * written):
+        return False
+    return silent or table(state, start_line, end_line, False)
 
 
 def _line_break(state: StateInline, silent: bool) -> bool:

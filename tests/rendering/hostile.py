@@ -8,7 +8,7 @@ never be asked for, and ``window.pwned`` the mark that a script would leave.
 from __future__ import annotations
 
 CANARY = "http://canary.invalid"
-_RUN = "window.pwned=1"
+_RUN = "window.pwned++"  # no "=": CommonMark takes no attribute whose bare value holds one
 
 HOSTILE: dict[str, str] = {
     # scripts
@@ -109,7 +109,7 @@ HOSTILE: dict[str, str] = {
     "TeX macro that stays": "$\\gdef\\x{\\x}\\let\\sin\\cos\\newcommand{\\y}{\\y}$ then $\\x$",
     "TeX package": "$\\require{html}\\class{jp-Cell}{\\style{position:fixed}{\\cssId{x}{y}}}$",
     "TeX font": "$\\unicode[url(http://canary.invalid/f)]{65}$",
-    "TeX by names": "$\\csname href\\endcsname{javascript:window.pwned=1}{x}$",
+    "TeX by names": "$\\csname href\\endcsname{javascript:window.pwned++}{x}$",
     "TeX box": "$\\rule{9999em}{9999em}\\bbox[background:red;position:fixed]{x}$",
     "TeX braces": "$" + "{" * 500 + "x" + "}" * 500 + "$",
     "TeX open": "$$ \\frac{a}{b\n\n\\[ x\n\n\\( y",

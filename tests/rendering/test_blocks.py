@@ -3,11 +3,13 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbagents.rendering import Block, BlockStream, block_html, to_html
 from nbagents.rendering._blocks import MAX_LINE, MAX_TAIL
+
+unhurried = settings(deadline=None)  # the machine may be busy
 
 
 def cut(text: str, size: int = 10_000_000) -> tuple[list[Block], Block]:
@@ -45,6 +47,7 @@ MARKDOWN = st.lists(
 ).map("".join)  # fmt: skip
 
 
+@unhurried
 @given(MARKDOWN)
 def test_blocks_and_tail_are_the_text_so_far(text):
     stream = BlockStream()
@@ -54,6 +57,7 @@ def test_blocks_and_tail_are_the_text_so_far(text):
         assert seen + stream.tail.source == text[: start + 3]
 
 
+@unhurried
 @given(MARKDOWN, st.integers(1, 9), st.integers(1, 9))
 def test_blocks_do_not_depend_on_how_the_text_was_chunked(text, one, other):
     # a tail may be longer by what a coming chunk decides: ask for the same end
@@ -61,6 +65,7 @@ def test_blocks_do_not_depend_on_how_the_text_was_chunked(text, one, other):
     assert cut(text, one) == cut(text, other)
 
 
+@unhurried
 @given(st.lists(st.integers(1, 60), max_size=30), MARKDOWN)
 def test_long_texts_too_are_cut_alike_however_they_come(sizes, text):
     text = (text + "\n") * 40 + "x" * 7_000 + "\n"
@@ -73,6 +78,7 @@ def test_long_texts_too_are_cut_alike_however_they_come(sizes, text):
     assert (blocks, stream.tail) == cut(text)
 
 
+@unhurried
 @given(MARKDOWN)
 def test_blocks_set_one_by_one_look_like_the_whole(text):
     # but for references, which only the whole reply can resolve

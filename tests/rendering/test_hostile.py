@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import mistune
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -54,6 +54,8 @@ VALUES = {
 }
 VOID = {"br", "hr"}
 SAFE_SCHEMES = ("http://", "https://", "mailto:")
+
+unhurried = settings(deadline=None)  # the machine may be busy
 
 
 class Watcher(HTMLParser):
@@ -204,9 +206,9 @@ def test_inert_markdown_is_inert_for_a_reader_that_lets_html_through(name, reade
 @everything_hostile
 def test_a_hostile_text_takes_less_than_a_second_and_no_more_room_than_it_should(name):
     text = HOSTILE[name]
-    started = time.monotonic()
+    started = time.process_time()  # others may use the machine at the same time
     bundle = reply_bundle(text)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
     assert len(bundle["text/html"]) < 30 * len(text) + 150_000
     assert len(bundle["text/markdown"]) < 6 * len(text) + 1_000
 
@@ -220,11 +222,13 @@ def test_hostile_text_that_streams_is_as_harmless(name):
         assert active_parts(block_html(block, style=False)) == []
 
 
+@unhurried
 @given(pieces)
 def test_no_mixture_becomes_active_html(text):
     assert active_parts(to_html(text)) == []
 
 
+@unhurried
 @given(pieces)
 def test_no_mixture_becomes_active_markdown(text):
     inert = inert_markdown(text)
@@ -232,12 +236,14 @@ def test_no_mixture_becomes_active_markdown(text):
         assert active_in(reader(inert)) == []
 
 
+@unhurried
 @given(st.text())
 def test_any_text_is_shown_without_an_error(text):
     assert active_parts(reply_bundle(text, footer=text, notices=[text])["text/html"]) == []
     assert not any(_is_control(c) for c in plain(text) if c not in "\n\t")
 
 
+@unhurried
 @given(code=pieces, language=st.sampled_from(["", "python", "html", "<script>", "json", "x y"]))
 def test_code_in_any_language_is_text(code, language):
     assert active_parts(code_html(code, language)) == []
