@@ -58,6 +58,7 @@ NAMESPACE = {
         ("~~~~\n{a}\n~~~\n{a}\n~~~~\n{a}", "~~~~\n{a}\n~~~\n{a}\n~~~~\n1"),
         ("`{a}` ``{a} ` {a}`` {a}", "`{a}` ``{a} ` {a}`` 1"),
         ("$x$ {a} $y$", "$x$ 1 $y$"),
+        (r"\$x {a} y\$", r"\$x 1 y\$"),
         ("costs 5 $ for {a} and 6 $ for {b}", "costs 5 $ for 1 and 6 $ for 2"),
     ],
 )
@@ -79,7 +80,7 @@ def test_a_variable_of_the_kernel_is_filled_in_prose(body: str, expected: str) -
         r"\({a}\) and \[{a}\]",
         r"\begin{table}",
         "\\begin{align*}\n\n{a}\n\n\\end{align*}",
-        r"\{a\}",
+        r"\{a\} and \{a}",
         '{"a": 1, "b": {"a": 2}}',
         '{"name": "{name}"}',
         "{a: 1} {a:1} {a:b} {a, b} {'a': {b}} {a:1.5} {a:5} {a: {b}}",
