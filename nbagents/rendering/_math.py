@@ -20,9 +20,9 @@ _MAX_LINES = 200
 _MAX_BRACES = 60
 
 # Commands that define macros (exponential growth), load packages, or reach into the page:
-# links, scripts, attributes, style, fonts by name, boxes of any size. The list follows the
-# extensions of MathJax 2 to 4 (html, unicode, bbox, newcommand, require, setoptions, mhchem's
-# none); JupyterLab's "safe" filter covers some, nbconvert's MathJax 2 none.
+# links, attributes, style, fonts by name, boxes of any size. The names are those of MathJax's
+# extensions (html, unicode, bbox, action, newcommand, require, setoptions, ...) and of TeX's own
+# primitives. JupyterLab filters some of it by itself; other pages need not.
 _DENIED = (
     r"[egx]?def|let|futurelet|(?:re)?new[A-Za-z]+|provide[A-Za-z]+|Declare[A-Za-z]+|csname"
     r"|require|input|include[A-Za-z]*|setOptions|begingroup|sandbox|global|catcode"
