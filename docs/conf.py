@@ -30,8 +30,6 @@ nb_mime_priority_overrides = [("html", "text/html", 0)]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
-# Formulas in saved replies are set as JupyterLab sets them: where the reply marks one, only there.
-html_assets_policy = "always"
 mathjax3_config = {"tex": {"inlineMath": [["$", "$"], ["\\(", "\\)"]]}}
 
 autodoc_member_order = "bysource"
@@ -57,5 +55,7 @@ def is_documented_elsewhere(
 
 
 def setup(app: Sphinx) -> None:
-    """Let Sphinx ask."""
+    """Take part in the build."""
+    # Formulas in saved replies are set as JupyterLab sets them; Sphinx sees none in their HTML.
+    app.set_html_assets_policy("always")
     app.connect("autodoc-skip-member", is_documented_elsewhere)
