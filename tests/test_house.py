@@ -79,6 +79,7 @@ def test_all_names_what_a_module_defines_for_others(name: str) -> None:
         for key, value in vars(module).items()
         if not key.startswith("_")
         and key != "main"  # what `python -m` runs
+        and not key.startswith("pytest_")  # hooks, which pytest knows by their names
         and (inspect.isclass(value) or inspect.isroutine(value))
         and value.__module__.startswith(homes)
     }

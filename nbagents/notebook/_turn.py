@@ -173,7 +173,7 @@ class _Reply:
         status = status or "complete"
         footer = summary(result) if result is not None else ""
         bundle = reply_bundle(
-            as_markdown(text, self._shown),
+            _as_markdown(text, self._shown),
             reasoning="".join(self._reasoning) or (result and result.thought) or "",
             footer=footer,
             notices=self._notices,
@@ -198,7 +198,7 @@ class _Reply:
             self.display.abort()
 
 
-def as_markdown(text: str, shown: str) -> str:
+def _as_markdown(text: str, shown: str) -> str:
     """A reply's text as the Markdown that shows it in the form asked for."""
     if shown == "markdown":
         return text

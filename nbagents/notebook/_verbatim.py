@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import TypeAlias
 
-__all__ = ["without_code_and_tex"]
+__all__ = ["matching_braces", "without_code_and_tex"]
 
 Spans: TypeAlias = list[tuple[int, int]]
 
