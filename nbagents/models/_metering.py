@@ -24,7 +24,7 @@ from nbagents.messages import (
     RequestUsage,
 )
 from nbagents.models._client import ChatCompletionClient, ToolLike
-from nbagents.models._wrappers import RequestScope, current_scope, entered
+from nbagents.models._scope import RequestScope, current_scope, entered
 from nbagents.prices import cost_usd
 from nbagents.usage import (
     Reservation,
@@ -77,13 +77,13 @@ class MeteredChatCompletionClient:
     ) -> AsyncGenerator[str | CreateResult, None]:
         """Stream as the wrapped client does, and count it."""
         measurement = self._measure(messages, arguments)
-        scope = measurement.scope
+        inside = entered(measurement.scope)
         try:
-            with entered(scope):
+            with inside:
                 source = self._client.create_stream(messages, **arguments)
             async with aclosing(source):
                 while True:
-                    with entered(scope):
+                    with inside:
                         event = await anext(source, None)
                     if event is None:
                         break

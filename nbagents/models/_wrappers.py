@@ -7,55 +7,16 @@ with `use` sees the requests of every client, whoever makes them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from nbagents.models._client import ChatCompletionClient
+from nbagents.models._metering import MeteredChatCompletionClient
+from nbagents.models._scope import current_scope
 
-    from nbagents.models._client import ChatCompletionClient
+__all__ = ["through", "use"]
 
-__all__ = ["RequestScope", "current_scope", "entered", "through", "use"]
-
-Wrapper = Callable[["ChatCompletionClient"], "ChatCompletionClient"]
+Wrapper = Callable[[ChatCompletionClient], ChatCompletionClient]
 
 _wrappers: tuple[Wrapper, ...] = ()
-
-
-class RequestScope:
-    """One request on its way through wrapped clients.
-
-    Attributes:
-        source: Who asked, for the ledger.
-        cell: In which cell.
-        counted: Whether a client further in has written it into the ledger already.
-    """
-
-    __slots__ = ("cell", "counted", "source")
-
-    def __init__(self, source: str | None, cell: int | None) -> None:
-        self.source = source
-        self.cell = cell
-        self.counted = False
-
-
-_scope: ContextVar[RequestScope | None] = ContextVar("nbagents_request_scope", default=None)
-
-
-def current_scope() -> RequestScope | None:
-    """The request that the running code works for, if any."""
-    return _scope.get()
-
-
-@contextmanager
-def entered(scope: RequestScope) -> Iterator[None]:
-    """Let what runs inside know that it works for ``scope``."""
-    token = _scope.set(scope)
-    try:
-        yield
-    finally:
-        _scope.reset(token)
 
 
 def use(wrapper: Wrapper) -> Callable[[], None]:
@@ -82,9 +43,7 @@ def through(client: ChatCompletionClient) -> ChatCompletionClient:
 
     Inside a request that has come through here already, only the meter is put around it.
     """
-    from nbagents.models._metering import MeteredChatCompletionClient
-
-    if _scope.get() is None:
+    if current_scope() is None:
         for wrapper in _wrappers:
             client = wrapper(client)
     return MeteredChatCompletionClient(client)
