@@ -34,13 +34,13 @@ class Engine:
         """The loop, running."""
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._loop.set_exception_handler(_log)
-                self._thread = threading.Thread(
-                    target=_serve, args=(self._loop,), name="nbagents", daemon=True
-                )
-                self._thread.start()
+                loop = asyncio.new_event_loop()
+                loop.set_exception_handler(_log)
+                thread = threading.Thread(target=_serve, args=(loop,), name="nbagents", daemon=True)
+                thread.start()
                 atexit.register(self.close)
+                # Last: an interrupt on the way here must not leave a loop that does not run.
+                self._loop, self._thread = loop, thread
             return self._loop
 
     @property

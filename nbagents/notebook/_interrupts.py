@@ -11,8 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -39,18 +38,18 @@ class InterruptGuard:
     """Holds SIGINT on the main thread; in other threads it does nothing.
 
     Until `hold` the signal raises `Interrupted` at once, afterwards it calls what `hold` was
-    given, once, and `Interrupted` is raised when the ``with`` block ends. Within `raising`, user
-    code runs that KeyboardInterrupt shall stop.
+    given, once, and `Interrupted` is raised when the ``with`` block ends.
 
     Attributes:
         requested: Whether the signal has come.
+        raising: Whether it shall also raise KeyboardInterrupt then, because user code runs.
     """
 
     def __init__(self) -> None:
         self.requested = False
         self._previous: Any = None
         self._stop: Callable[[], None] | None = None
-        self._raising = False
+        self.raising = False
         self._raised_at = 0.0
 
     def __enter__(self) -> Self:
@@ -77,15 +76,6 @@ class InterruptGuard:
         if self.requested:
             stop()
 
-    @contextmanager
-    def raising(self) -> Iterator[None]:
-        """Let the signal also raise KeyboardInterrupt, for user code on the main thread."""
-        self._raising = True
-        try:
-            yield
-        finally:
-            self._raising = False
-
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         first, self.requested = not self.requested, True
         if self._stop is None:
@@ -93,7 +83,7 @@ class InterruptGuard:
             raise Interrupted
         if first:
             self._stop()
-        if self._raising and time.monotonic() - self._raised_at > GRACE:
+        if self.raising and time.monotonic() - self._raised_at > GRACE:
             self._raised_at = time.monotonic()
             raise KeyboardInterrupt
 

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from nbagents.errors import NbAgentsError
+from nbagents.notebook._calls import call_on_main
 from nbagents.notebook._engine import Engine, engine
 from nbagents.notebook._interrupts import Interrupted
-from nbagents.notebook._pump import call_on_main, drive, run
+from nbagents.notebook._pump import drive, run
 from tests.notebook.kernels import Kernel
 
 who = contextvars.ContextVar("who", default="nobody")
@@ -319,7 +320,7 @@ class TestCallOnMain:
             kernel.run("""
                 import threading, time
                 from nbagents.notebook._engine import engine
-                from nbagents.notebook._pump import call_on_main
+                from nbagents.notebook._calls import call_on_main
                 def tool():
                     return threading.current_thread() is threading.main_thread(), busy
                 busy = True
