@@ -20,7 +20,9 @@ from nbagents.messages import (
     UserMessage,
     validate_model_info,
 )
+from nbagents.models._azure import AzureOpenAIChatCompletionClient
 from nbagents.models._client import ChatCompletionClient
+from nbagents.models._limits import Limits
 from nbagents.models._metering import MeteredChatCompletionClient
 from nbagents.models._openai import OpenAIChatCompletionClient
 from nbagents.models._resolve import Resolution, default_client, resolve
@@ -29,6 +31,7 @@ from nbagents.models._wrappers import through, use
 
 __all__ = [
     "AssistantMessage",
+    "AzureOpenAIChatCompletionClient",
     "ChatCompletionClient",
     "ChatCompletionTokenLogprob",
     "CreateResult",
@@ -38,6 +41,7 @@ __all__ = [
     "FunctionExecutionResultMessage",
     "Image",
     "LLMMessage",
+    "Limits",
     "MeteredChatCompletionClient",
     "ModelCapabilities",
     "ModelFamily",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from asyncio import CancelledError
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -36,6 +36,8 @@ from nbagents.models._request import Asked, Defaults, arguments_for, schema_in
 from nbagents.models._wire import parsed_content
 
 if TYPE_CHECKING:
+    import httpx2
+
     from nbagents._cancellation import CancellationToken
     from nbagents.models._client import JsonOutput, ToolChoice, ToolLike
     from nbagents.models._connections import Connections
@@ -222,13 +224,9 @@ class DirectChatClient:
     async def _open(self, call: _Call) -> None:
         """Send the request; once more without ``stream_options`` where they are refused."""
 
-        async def send() -> Any:
-            client = await self._connections.client()
-            completions = client.chat.completions.with_streaming_response
-            response = await completions.create(**call.arguments).__aenter__()
-            return response.http_response
+        def send() -> Awaitable[httpx2.Response]:
+            return self._connections.send(call.arguments, call.limits)
 
-        call.arguments["timeout"] = self._connections.timeout(call.limits)
         try:
             await call.exchange.open(send)
         except BadRequestError as error:

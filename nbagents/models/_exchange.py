@@ -1,8 +1,7 @@
 """One request on the wire: sent, read and given up, under deadlines and a token.
 
-Deadlines count only what is spent waiting here. Each wait has an ``asyncio.timeout``; the
-token cuts it short by moving its end to now, so that both are told from ``task.cancel()`` by
-asyncio's own bookkeeping, and a cancelled task stays a cancelled task.
+Deadlines count only what is spent waiting here. They and the token end a wait through its
+alarm, which tells them from ``task.cancel()``: a cancelled task stays a cancelled task.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbagents.errors import NbAgentsError, RequestCancelledError, RequestTimeoutError
+from nbagents.models._alarm import Alarm, AlarmRang
 from nbagents.models._failures import request_id_in
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Exchange:
         self._failures = failures
         self._token = token
         self._loop = asyncio.get_running_loop()
-        self._wait: asyncio.Timeout | None = None
+        self._alarm = Alarm()
         self._response: httpx2.Response | None = None
         self._body: AsyncGenerator[bytes, None] | None = None
         self._forget = token.add_callback(self._on_cancel) if token is not None else None
@@ -110,6 +110,7 @@ class Exchange:
 
     async def close(self) -> None:
         """Close the response; when it was read to its end, its connection is kept."""
+        self._alarm.close()
         if self._forget is not None:
             self._forget()
         if self._body is not None:
@@ -123,16 +124,14 @@ class Exchange:
         """Wait on the network for at most ``seconds``, or until the token is used."""
         began = self._loop.time()
         try:
-            async with asyncio.timeout(None if seconds == _FOREVER else seconds) as self._wait:
-                return await wanted
+            return await self._alarm.wait(wanted, began + seconds)
         except NbAgentsError:
             raise
+        except AlarmRang as error:
+            raise self._overdue(seconds) from error
         except Exception as error:
-            if self._wait is not None and self._wait.expired():
-                raise self._overdue(seconds) from error
             raise self._failures.of(error, reading=reading) from error
         finally:
-            self._wait = None
             self.waited += self._loop.time() - began
 
     def _check_token(self) -> None:
@@ -160,9 +159,7 @@ class Exchange:
             self._loop.call_soon_threadsafe(self._interrupt)
 
     def _interrupt(self) -> None:
-        if self._wait is not None and not self._wait.expired():
-            self._wait.reschedule(self._loop.time())
-        elif self._response is not None and not self._response.is_closed:
+        if not self._alarm.ring() and self._response is not None and not self._response.is_closed:
             _spawn(self._response.aclose())
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from openai import AsyncOpenAI
 from pydantic import BaseModel
 
 from nbagents.errors import (
@@ -108,6 +109,36 @@ async def test_the_request_is_what_the_api_takes() -> None:
         "tools": [{"type": "function", "function": {**ADD, "strict": False}}],
         "tool_choice": "auto",
     }
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_the_request_is_the_one_that_the_sdk_would_send(streamed: bool) -> None:
+    given: dict[str, Any] = {
+        "temperature": 0.5,
+        "stop": ["a", "b"],
+        "metadata": {"team": "é"},
+        "extra_headers": {"x-team": "one"},
+        "extra_query": {"trace": "1"},
+        "extra_body": {"top_k": 3},
+    }
+    handler = stream(*HELLO) if streamed else answer(200, completion())
+    with Server(handler) as server:
+        async with client_of(server) as client:
+            await last(client, "create_stream" if streamed else "create", extra_create_args=given)
+        more = {"stream": True, "stream_options": {"include_usage": True}} if streamed else {}
+        async with AsyncOpenAI(api_key="test-key-1234", base_url=server.base_url) as sdk:
+            await sdk.chat.completions.create(
+                model="gpt-4o",
+                messages=[{"role": "user", "content": "hi", "name": "ada"}],
+                **given,
+                **more,
+            )
+        ours, theirs = server.requests
+    assert ours.path == theirs.path
+    assert ours.body == theirs.body
+    names = ours.headers.keys() | theirs.headers.keys()
+    differing = {name for name in names if ours.headers.get(name) != theirs.headers.get(name)}
+    assert differing == {"x-stainless-read-timeout"}
 
 
 def test_any_class_with_the_methods_is_a_client_and_ours_is_one() -> None:
