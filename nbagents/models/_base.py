@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -19,7 +20,7 @@ from nbagents.messages import (
     validate_model_info,
 )
 from nbagents.models._arguments import check_create_arguments
-from nbagents.models._capabilities import info_for
+from nbagents.models._capabilities import info_for, thinks_unseen
 from nbagents.models._connections import Connections, http_client
 from nbagents.models._direct import DirectChatClient
 from nbagents.models._failures import Failures
@@ -59,8 +60,8 @@ class BaseChatClient:
             create_args: The create arguments.
         """
         check_create_arguments(create_args, also=settings)
-        given = settings["limits"]
-        limits = Limits().within(settings["timeout"]) if given is None else given
+        info = _info(settings["model"], settings["model_info"], settings["model_capabilities"])
+        limits = settings["limits"] or _limits_for(info, settings["timeout"])
         client, transport = settings["http_client"], settings["_transport"]
         headers = settings["default_headers"]
 
@@ -74,7 +75,7 @@ class BaseChatClient:
 
         defaults = Defaults(
             settings["model"],
-            _info(settings["model"], settings["model_info"], settings["model_capabilities"]),
+            info,
             create_args,
             settings["add_name_prefixes"],
             settings["include_name_in_message"],
@@ -244,6 +245,13 @@ def checked_url(url: str, name: str) -> str:
             "https://host/v1."
         )
     return url
+
+
+def _limits_for(info: ModelInfo, timeout: float | None) -> Limits:
+    limits = Limits()
+    if thinks_unseen(info):
+        limits = replace(limits, first_byte=limits.total, silence=limits.total)
+    return limits.within(timeout)
 
 
 def _info(model: str, info: ModelInfo | None, capabilities: ModelCapabilities | None) -> ModelInfo:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from nbagents.messages import ModelFamily, ModelInfo
 
-__all__ = ["DEFAULT_WINDOW", "info_for", "window_of"]
+__all__ = ["DEFAULT_WINDOW", "info_for", "thinks_unseen", "window_of"]
 
 DEFAULT_WINDOW = 32_768
 """Tokens that a model nobody here knows is taken to read: most of today's read as much."""
@@ -135,6 +135,12 @@ def window_of(model: str) -> int:
     """How many tokens ``model`` reads; `DEFAULT_WINDOW` when it is not known."""
     rule = _rule_for(model)
     return DEFAULT_WINDOW if rule is None else rule.window
+
+
+def thinks_unseen(info: ModelInfo) -> bool:
+    """Whether a model may reason for minutes of which its stream shows nothing."""
+    hidden = (ModelFamily.O1, ModelFamily.O3, ModelFamily.O4, ModelFamily.GPT_5)
+    return info["family"] in hidden
 
 
 def _rule_for(model: str) -> _Rule | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nbagents.errors import ConfigurationError
+
 __all__ = ["Limits"]
 
 _MIB = 1024 * 1024
@@ -34,7 +36,16 @@ class Limits:
     error_bytes: int = 256 * 1024
 
     def within(self, seconds: float | None) -> Limits:
-        """The same limits, no deadline beyond ``seconds``; None switches every deadline off."""
+        """The same limits, no deadline beyond ``seconds``; None switches every deadline off.
+
+        Raises:
+            ConfigurationError: ``seconds`` is not a number above 0.
+        """
+        if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
+            raise ConfigurationError(
+                f"timeout is {seconds!r}; give seconds, or deadlines of several kinds with "
+                "limits=Limits(connect=..., first_byte=..., silence=..., total=...)."
+            )
         deadlines = (self.connect, self.first_byte, self.silence, self.total)
         connect, first_byte, silence, _ = (
             None if seconds is None else min(seconds, deadline if deadline is not None else seconds)

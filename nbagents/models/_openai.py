@@ -64,7 +64,8 @@ class OpenAIChatCompletionClient(BaseChatClient):
         http_client: An ``httpx2.AsyncClient`` to send with, for a proxy or certificate of one's
             own. It works in one event loop, is yours to close, and keeps its own connections;
             the ``first_byte`` and ``error_bytes`` limits are then its own affair.
-        limits: Deadlines and caps.
+        limits: Deadlines and caps. For models that reason unseen for minutes (o1, o3, o4, gpt-5)
+            only ``connect`` and ``total`` are watched unless these are given.
         model_info: What the model can do, where the name does not tell.
         model_capabilities: Deprecated; give ``model_info``.
         add_name_prefixes: Whether user texts begin with who says them.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from nbagents import CancellationToken
-from nbagents.errors import RequestCancelledError, RequestTimeoutError
+from nbagents.errors import ConfigurationError, RequestCancelledError, RequestTimeoutError
 from nbagents.messages import CreateResult, LLMMessage, UserMessage
 from nbagents.models._limits import Limits
 from nbagents.models._openai import OpenAIChatCompletionClient
@@ -139,6 +140,35 @@ async def test_a_token_closes_the_response_while_nobody_reads() -> None:
             assert caught.value.partial == "Hel"
 
 
+async def test_a_token_cancels_while_connecting() -> None:
+    token = CancellationToken()
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.socket())
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(3):  # the queue of those that wait to be accepted
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
+        async with OpenAIChatCompletionClient(model="gpt-4o", base_url=url) as client:
+            asking = client.create(HI, cancellation_token=token)
+            threading.Timer(0.3, token.cancel).start()
+            began = time.monotonic()
+            with pytest.raises(RequestCancelledError):
+                await asking
+    assert time.monotonic() - began < 2
+
+
+async def test_a_server_that_hangs_after_the_end_does_not_hold_the_result_back() -> None:
+    with Server(stream(*HELLO, 30.0)) as server:
+        async with talking_to(server) as client:
+            began = time.monotonic()
+            assert (await read_some(client))[-1].content == "Hello world"
+            assert time.monotonic() - began < 1
+            assert await gone_within(server, began) < 1
+
+
 async def test_a_token_that_was_used_before_sends_nothing() -> None:
     token = CancellationToken()
     token.cancel()
@@ -213,6 +243,15 @@ class TestDeadlines:
                     events.append(event)
                     await asyncio.sleep(0.25)
         assert events[-1].content == "abHello world"
+
+    @pytest.mark.parametrize("timeout", ["5", 0, -1.0])
+    def test_a_timeout_that_is_none_is_told(self, timeout: Any) -> None:
+        with pytest.raises(ConfigurationError, match="timeout is"):
+            OpenAIChatCompletionClient(model="gpt-4o", api_key="x", timeout=timeout)
+
+    def test_a_model_that_reasons_unseen_may_be_silent_for_as_long_as_it_takes(self) -> None:
+        limits = OpenAIChatCompletionClient(model="o3", api_key="x")._direct._limits
+        assert (limits.silence, limits.first_byte, limits.connect) == (600, 600, 5)
 
     async def test_a_timeout_given_for_one_call_is_for_that_call(self) -> None:
         with Server(silence()) as server:
