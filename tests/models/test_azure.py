@@ -154,6 +154,7 @@ class TestProviders:
         async with client_of(azure, azure_ad_token_provider=provide) as client:
             await client.create(HI)
             heart = asyncio.create_task(beat())
+            await asyncio.sleep(0.01)
             await client.create(HI)
             heart.cancel()
         assert longest < 0.4

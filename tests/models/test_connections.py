@@ -146,6 +146,7 @@ async def test_the_event_loop_is_free_while_the_first_request_is_prepared() -> N
 
     with Server(answer(200, completion())) as server:
         heart = asyncio.create_task(beat())
+        await asyncio.sleep(0.01)
         async with client_of(server) as client:
             await client.create(HI)
         heart.cancel()
