@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, TypeAlias
 
+from nbagents.agents._events import Cleared, TurnEnded, TurnStarted, Watcher, Watchers
 from nbagents.agents._turns import turns_of
 from nbagents.errors import ProtocolError
 from nbagents.messages import (
@@ -24,6 +25,7 @@ from nbagents.usage import attribute
 __all__ = ["ChatAgent"]
 
 Prompt: TypeAlias = str | Sequence[str | Image]
+Event: TypeAlias = StreamChunk | CreateResult
 
 _BUFFER_SIZE = 40
 
@@ -54,6 +56,7 @@ class ChatAgent:
         self.system_message = system_message
         self.model_context = model_context or BufferedChatCompletionContext(_BUFFER_SIZE)
         self._turns = turns_of(self.model_context)
+        self._watchers = Watchers()
 
     async def ask(self, prompt: Prompt, **arguments: Any) -> CreateResult:
         """Take a turn and return the whole reply.
@@ -62,61 +65,90 @@ class ChatAgent:
             prompt: Text, or texts and images.
             **arguments: As for `ChatCompletionClient.create`.
         """
-        async with self._turn(prompt) as messages:
-            result = await self._routed().create(messages, **arguments)
-            await self._remember(result)
-        return result
+        async with aclosing(self._turn(prompt, arguments, streaming=False)) as events:
+            async for event in events:
+                if isinstance(event, CreateResult):
+                    return event
+        raise AssertionError("a turn ends in a result or an error")
 
-    def stream(self, prompt: Prompt, **arguments: Any) -> ReplyStream:
+    def stream(self, prompt: Prompt, **arguments: Any) -> ReplyStream[Event]:
         """Take a turn and yield the reply's chunks as they come; last, the `CreateResult`.
 
         Args:
             prompt: Text, or texts and images.
             **arguments: As for `ChatCompletionClient.create_stream`.
         """
-        return ReplyStream(self._stream(prompt, arguments))
+        return ReplyStream(self._turn(prompt, arguments, streaming=True))
+
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        """Call ``watcher`` with every `TurnEvent` of this agent's turns, whoever asks for them.
+
+        It is called in the thread of the loop that runs the turn, and must return at once.
+
+        Returns:
+            A function that ends it.
+        """
+        return self._watchers.add(watcher)
 
     async def clear(self) -> None:
         """Forget the conversation, after the turns under way."""
         async with self._turns:
             await self.model_context.clear()
+            self._watchers.tell(Cleared())
 
-    async def _stream(
-        self, prompt: Prompt, arguments: dict[str, Any]
-    ) -> AsyncGenerator[StreamChunk | CreateResult, None]:
-        async with self._turn(prompt) as messages:
-            result: CreateResult | None = None
-            events = self._routed().create_stream(messages, **arguments)
-            async with aclosing(events):
-                async for event in events:
-                    if isinstance(event, CreateResult):
-                        result = event
-                    else:
-                        yield event if isinstance(event, StreamChunk) else StreamChunk(event)
-            if result is None:
-                raise ProtocolError(
-                    f"{type(self.client).__name__}.create_stream ended without a CreateResult; "
-                    "it must yield one last."
-                )
-            await self._remember(result)
+    async def _turn(
+        self, prompt: Prompt, arguments: dict[str, Any], *, streaming: bool
+    ) -> AsyncGenerator[Event, None]:
+        async with self._turns:
+            before = await self.model_context.save_state()
+            message = UserMessage(
+                content=prompt if isinstance(prompt, str) else list(prompt), source="user"
+            )
+            self._watchers.tell(TurnStarted(message))
+            try:
+                await self.model_context.add_message(message)
+                async with aclosing(self._reply(arguments, streaming=streaming)) as events:
+                    async for event in events:
+                        self._watchers.tell(event)
+                        if isinstance(event, CreateResult):
+                            result = event
+                        else:
+                            yield event
+                await self._remember(result)
+            except BaseException as error:
+                await self.model_context.load_state(before)
+                self._watchers.tell(TurnEnded(error))
+                raise
+            self._watchers.tell(TurnEnded())
         # Yielded after the turn: a reader that leaves now undoes nothing.
+        yield result
+
+    async def _reply(
+        self, arguments: dict[str, Any], *, streaming: bool
+    ) -> AsyncGenerator[StreamChunk | CreateResult, None]:
+        """One reply of the model: chunks, if it streams, and in any case a result last."""
+        messages = [*self._instructions(), *await self.model_context.get_messages()]
+        client = self._routed()
+        if not streaming:
+            yield await client.create(messages, **arguments)
+            return
+        result = None
+        async with aclosing(client.create_stream(messages, **arguments)) as events:
+            async for event in events:
+                if isinstance(event, CreateResult):
+                    result = event
+                else:
+                    yield event if isinstance(event, StreamChunk) else StreamChunk(event)
+        if result is None:
+            raise ProtocolError(
+                f"{type(self.client).__name__}.create_stream ended without a CreateResult; "
+                "it must yield one last."
+            )
         yield result
 
     def _routed(self) -> ChatCompletionClient:
         with attribute(source=self.name):
             return through(self.client)
-
-    @asynccontextmanager
-    async def _turn(self, prompt: Prompt) -> AsyncGenerator[list[LLMMessage], None]:
-        async with self._turns:
-            before = await self.model_context.save_state()
-            try:
-                content = prompt if isinstance(prompt, str) else list(prompt)
-                await self.model_context.add_message(UserMessage(content=content, source="user"))
-                yield [*self._instructions(), *await self.model_context.get_messages()]
-            except BaseException:
-                await self.model_context.load_state(before)
-                raise
 
     def _instructions(self) -> list[LLMMessage]:
         return [SystemMessage(content=self.system_message)] if self.system_message else []

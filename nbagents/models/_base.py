@@ -130,7 +130,7 @@ class BaseChatClient:
         cancellation_token: CancellationToken | None = None,
         max_consecutive_empty_chunk_tolerance: int = 0,
         include_usage: bool | None = None,
-    ) -> ReplyStream:
+    ) -> ReplyStream[StreamChunk | CreateResult]:
         """Ask the model; iterate over the reply's chunks, and last its `CreateResult`.
 
         Leaving the ``async for``, by ``break`` too, closes the response at once.

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from nbagents.messages import CreateResult, StreamChunk
+from nbagents.messages import CreateResult
 
 __all__ = ["ReplyStream"]
 
-Event = StreamChunk | CreateResult
+EventT = TypeVar("EventT")
 
 
-class ReplyStream(AsyncGenerator[Event, None]):
+class ReplyStream(AsyncGenerator[EventT, None]):
     """An asynchronous iterator of `StreamChunk`, and last a `CreateResult`.
 
     ``async for`` closes the response as soon as the loop is left, by ``break``, by an exception
@@ -24,19 +24,19 @@ class ReplyStream(AsyncGenerator[Event, None]):
         result: The `CreateResult`, once it has come; else None.
     """
 
-    def __init__(self, source: AsyncGenerator[Event, None]) -> None:
+    def __init__(self, source: AsyncGenerator[EventT, None]) -> None:
         self._source = source
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = False
         self.result: CreateResult | None = None
 
-    def __aiter__(self) -> _Cursor:
+    def __aiter__(self) -> _Cursor[EventT]:
         return _Cursor(self)
 
-    async def __anext__(self) -> Event:
+    async def __anext__(self) -> EventT:
         return await self.asend(None)
 
-    async def asend(self, value: None) -> Event:
+    async def asend(self, value: None) -> EventT:
         """Return the next event; ``value`` means nothing here.
 
         Raises:
@@ -58,7 +58,7 @@ class ReplyStream(AsyncGenerator[Event, None]):
         typ: Any,
         val: BaseException | object = None,
         tb: TracebackType | None = None,
-    ) -> Event:
+    ) -> EventT:
         """Raise inside the stream, which closes the response."""
         self._ended = True
         error = typ if isinstance(typ, BaseException) else typ(val) if val else typ()
@@ -76,18 +76,18 @@ class ReplyStream(AsyncGenerator[Event, None]):
         self._loop.call_soon_threadsafe(_close_soon, self._source)
 
 
-class _Cursor:
+class _Cursor(Generic[EventT]):
     """The hidden iterator of one ``async for``; when it goes, nobody reads on."""
 
     __slots__ = ("_stream",)
 
-    def __init__(self, stream: ReplyStream) -> None:
+    def __init__(self, stream: ReplyStream[EventT]) -> None:
         self._stream = stream
 
-    def __aiter__(self) -> _Cursor:
+    def __aiter__(self) -> _Cursor[EventT]:
         return self
 
-    async def __anext__(self) -> Event:
+    async def __anext__(self) -> EventT:
         return await self._stream.asend(None)
 
     def __del__(self) -> None:
@@ -98,11 +98,11 @@ class _Cursor:
 _closing: set[asyncio.Task[None]] = set()
 
 
-def _close_soon(source: AsyncGenerator[Event, None]) -> None:
+def _close_soon(source: AsyncGenerator[Any, None]) -> None:
     task = asyncio.ensure_future(_close(source))
     _closing.add(task)
     task.add_done_callback(_closing.discard)
 
 
-async def _close(source: AsyncGenerator[Event, None]) -> None:
+async def _close(source: AsyncGenerator[Any, None]) -> None:
     await source.aclose()
