@@ -1,13 +1,13 @@
-"""The token by which a caller cancels what it started."""
+"""Cancelling: the token by which a caller does it, and how it shows in a cell."""
 
 from __future__ import annotations
 
 import threading
-from asyncio import Future
+from asyncio import CancelledError, Future
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["CancellationToken"]
+__all__ = ["CancellationToken", "shown_as"]
 
 
 class CancellationToken:
@@ -68,3 +68,13 @@ class CancellationToken:
     def _forget(self, key: object) -> None:
         with self._lock:
             self._callbacks.pop(key, None)
+
+
+def shown_as(error: CancelledError, message: str) -> None:
+    """Have IPython show ``error`` as one line instead of the frames of the libraries below.
+
+    The error stays the one that asyncio raised. IPython takes some two seconds to set the
+    traceback of a request that the kernel's interrupt cancels.
+    """
+    if not hasattr(error, "_render_traceback_"):
+        error.__dict__["_render_traceback_"] = lambda: [f"{type(error).__name__}: {message}"]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
+from nbagents._cancellation import shown_as
 from nbagents.errors import (
     ContentFilterError,
     IncompleteReplyError,
@@ -66,7 +67,7 @@ class MeteredChatCompletionClient:
             with entered(measurement.scope):
                 measurement.result = await self._client.create(messages, **arguments)
         except BaseException as error:
-            measurement.error = error
+            measurement.fail(error)
             raise
         finally:
             self._write(measurement)
@@ -90,7 +91,7 @@ class MeteredChatCompletionClient:
                     measurement.see(event)
                     yield event
         except BaseException as error:
-            measurement.error = error
+            measurement.fail(error)
             raise
         finally:
             self._write(measurement)
@@ -191,6 +192,11 @@ class _Measurement:
             self._first = perf_counter() - self._started
         self._pieces.append(event)
 
+    def fail(self, error: BaseException) -> None:
+        self.error = error
+        if isinstance(error, CancelledError):
+            shown_as(error, _CANCELLED)
+
     @property
     def was_sent(self) -> bool:
         error = self.error
@@ -257,6 +263,9 @@ class _Measurement:
         if isinstance(error, CancelledError | GeneratorExit | KeyboardInterrupt):
             return "cancelled"
         return "failed"
+
+
+_CANCELLED = "the request was stopped, and its connection closed."
 
 
 def _model_of(client: ChatCompletionClient, arguments: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from nbagents.notebook._completion import install_completer
+from nbagents.notebook._heartbeat import keep_interruptible
 from nbagents.notebook._magics import ChatMagics
 from nbagents.notebook._outputs import watch_outputs
 from nbagents.usage import Whereabouts, set_budget, set_whereabouts
@@ -35,6 +36,7 @@ def load(shell: InteractiveShell) -> None:
         lambda: _take_out(shell, magics),
         install_completer(shell),
         watch_outputs(shell),
+        keep_interruptible(shell),
         set_whereabouts(lambda: Whereabouts(cell=shell.displayhook.prompt_count)),
         lambda: set_budget(None),
     ]

@@ -33,6 +33,20 @@ async def test_a_whole_reply_is_one_row_with_what_the_server_reported() -> None:
     assert (row.status, row.finish_reason, row.cost) == ("complete", "stop", None)
 
 
+async def test_a_cancelled_request_raises_asyncios_own_error_and_shows_as_one_line() -> None:
+    client = MeteredChatCompletionClient(ScriptedClient("never", pause=30), UsageLedger())
+    task = asyncio.create_task(client.create(PROMPT))
+    await asyncio.sleep(0.01)
+    task.cancel("why")
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    assert type(caught.value) is asyncio.CancelledError
+    assert caught.value.args == ("why",)
+    assert vars(caught.value)["_render_traceback_"]() == [
+        "CancelledError: the request was stopped, and its connection closed."
+    ]
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [

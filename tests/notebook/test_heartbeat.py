@@ -1,0 +1,154 @@
+"""A cell that awaits a request can be interrupted, also when nothing arrives."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from nbagents.notebook._heartbeat import keep_interruptible
+from tests.notebook.kernels import Cell, Kernel
+from tests.support import Request, Server, silence, stream, text
+
+CLOSED = 0.2
+"""Seconds in which the server sees the connection go."""
+LOADED = 5
+"""What that may take more, on a machine that does something else as well."""
+
+SETUP = """
+%load_ext nbagents
+import asyncio, threading, nbagents
+from nbagents import ChatAgent
+from nbagents.models import OpenAIChatCompletionClient, UserMessage
+client = OpenAIChatCompletionClient(model="gpt-4o", api_key="sk-of-the-test", max_retries=0)
+messages = [UserMessage(content="Hello?", source="user")]
+"""
+
+CREATE = "await client.create(messages)"
+STREAM = "async for chunk in client.create_stream(messages):\n    print(chunk)"
+ASK = "await ChatAgent(client).ask('Hello?')"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with Server(silence()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def kernel(server: Server) -> Iterator[Kernel]:
+    with Kernel(OPENAI_BASE_URL=server.base_url) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def as_at_the_start(request: pytest.FixtureRequest, server: Server) -> None:
+    server.handlers = [silence()]
+    if "kernel" in request.fixturenames:
+        kernel: Kernel = request.getfixturevalue("kernel")
+        assert kernel.run(SETUP).status == "ok"
+        kernel.run("nbagents.ledger.clear()")
+
+
+def interrupt_once_asked(kernel: Kernel, server: Server, code: str) -> tuple[Cell, float]:
+    """Run a cell, interrupt it when its request has come; the cell, and how long it took."""
+    asked = len(server.requests)
+    running = kernel.start(code)
+    request = next_request(server, asked)
+    time.sleep(0.3)
+    at = time.monotonic()
+    kernel.interrupt()
+    cell = kernel.wait(running)
+    assert request.gone.wait(5)
+    assert request.gone_at is not None
+    return cell, request.gone_at - at
+
+
+def next_request(server: Server, asked: int) -> Request:
+    deadline = time.monotonic() + 30
+    while len(server.requests) == asked:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    return server.requests[asked]
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("code", [CREATE, STREAM, ASK])
+def test_an_interrupt_ends_the_request_at_once(kernel: Kernel, server: Server, code: str) -> None:
+    # Several in a row: an interrupt may come right after a beat, or right before.
+    took = []
+    for _ in range(5):
+        cell, seconds = interrupt_once_asked(kernel, server, code)
+        took.append(seconds)
+        assert (cell.status, cell.reply["ename"]) == ("error", "CancelledError")
+        assert cell.reply["traceback"] == [
+            "CancelledError: the request was stopped, and its connection closed."
+        ]
+    assert sorted(took)[2] < CLOSED
+    assert max(took) < LOADED * CLOSED
+    assert kernel.run("print(1 + 1)").text == "2\n"
+    rows = kernel.run(
+        "for row in nbagents.ledger.records:\n    print(row.status, row.estimated)"
+    ).text
+    assert rows.splitlines() == ["cancelled True"] * 5
+
+
+@pytest.mark.kernel
+def test_it_ends_a_stream_between_two_chunks_and_what_came_stays(
+    kernel: Kernel, server: Server
+) -> None:
+    server.handlers = [stream(text("Once upon"), 30.0)]
+    cell, took = interrupt_once_asked(kernel, server, STREAM)
+    assert took < LOADED * CLOSED
+    assert cell.status == "error"
+    assert cell.text == "Once upon\n"
+
+
+@pytest.mark.kernel
+def test_it_reaches_the_cell_that_loads_the_extension(server: Server) -> None:
+    with Kernel(OPENAI_BASE_URL=server.base_url) as kernel:
+        cell, took = interrupt_once_asked(kernel, server, SETUP + CREATE)
+    assert cell.status == "error"
+    assert took < LOADED * CLOSED
+
+
+@pytest.mark.kernel
+def test_cells_run_by_the_cell_do_not_end_it(kernel: Kernel, server: Server) -> None:
+    code = f"get_ipython().run_cell('1 + 1')\n{CREATE}"
+    cell, took = interrupt_once_asked(kernel, server, code)
+    assert cell.status == "error"
+    assert took < LOADED * CLOSED
+
+
+BEATS = """
+def beats():
+    handles = [h for h in list(loop._scheduled) if not h.cancelled()]
+    return sum("_Heart" in repr(h) for h in handles)
+
+def look():
+    found.append(beats())
+"""
+
+
+@pytest.mark.kernel
+def test_nothing_runs_while_the_kernel_is_idle_or_when_the_extension_is_gone(
+    kernel: Kernel,
+) -> None:
+    kernel.run("loop, found = asyncio.get_running_loop(), []" + BEATS)
+    assert kernel.run("await asyncio.sleep(0.3); print(beats())").text == "1\n"
+    kernel.run("threading.Timer(0.3, look).start()")
+    time.sleep(0.8)
+    assert kernel.run("print(found)").text == "[0]\n"
+    kernel.run("%unload_ext nbagents")
+    assert kernel.run("await asyncio.sleep(0.3); print(beats())").text == "0\n"
+    assert kernel.run("print(get_ipython().events.callbacks['pre_run_cell'])").text == "[]\n"
+
+
+def test_without_a_kernel_it_does_nothing() -> None:
+    shell = InteractiveShell()
+    before = {event: list(calls) for event, calls in shell.events.callbacks.items()}
+    end = keep_interruptible(shell)
+    assert shell.events.callbacks == before
+    end()
