@@ -11,6 +11,7 @@ must not: then the reply grows within a single output, which is emptied by an up
 from __future__ import annotations
 
 import secrets
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -57,7 +58,7 @@ class LiveDisplay:
         self._thinking = False
         self._slots: list[str] = []  # the display ids of what is shown
         self._open = False  # the last output is the tail's, to be updated
-        self._alone = outputs is not None and outputs.count(self._parent) == 0
+        self._alone = self._shown() == 0
         self._text = ""
 
     def feed(self, chunk: str) -> None:
@@ -131,14 +132,20 @@ class LiveDisplay:
     def _retract(self, *, wait: bool) -> None:
         if not self._slots:
             return
-        outputs = self._outputs
-        if self._alone and outputs and outputs.count(self._parent) == len(self._slots):
+        if self._alone and self._shown() == len(self._slots):
             self._publisher.clear_output(wait=wait)
         else:
             for slot in self._slots:
                 self._publish({}, slot, update=True)
         self._slots.clear()
         self._open = False
+
+    def _shown(self) -> int | None:
+        """The outputs of the cell, ours and others'; None when nobody counts."""
+        # What is printed is counted once it is sent.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return self._outputs.count(self._parent) if self._outputs else None
 
     def _publish(self, bundle: dict[str, str], slot: str, *, update: bool) -> None:
         self._publisher.publish(bundle, {}, transient={"display_id": slot}, update=update)

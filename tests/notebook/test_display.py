@@ -105,6 +105,7 @@ class TestLive:
     def test_what_the_cell_showed_before_stays(self, kernel: Kernel) -> None:
         cell = kernel.run("print('before'); reply(rich(900), 300); reply(rich(400), 300)")
         assert cell.outputs[0] == {"kind": "stream", "text": "before\n"}
+        assert len(cell.outputs) == 5  # of each reply the growing form too, emptied
         shown = [bundle for bundle in bundles(cell) if bundle]
         assert shown == [left_by(rich(900)), left_by(rich(400))]
 
@@ -117,6 +118,17 @@ class TestLive:
         assert cell.text == "meanwhile\n"
         assert "meanwhile\n" in [output.get("text") for output in cell.outputs]
         assert [bundle for bundle in bundles(cell) if bundle] == [left_by(rich(2_000))]
+
+    def test_what_is_printed_at_the_last_moment_stays(self, kernel: Kernel) -> None:
+        cell = kernel.run("""
+            async def prints():
+                yield StreamChunk("Said.")
+                await asyncio.sleep(0.2)
+                print("at last")
+            show(prints, shell)
+        """)
+        assert {"kind": "stream", "text": "at last\n"} in cell.outputs
+        assert [bundle for bundle in bundles(cell) if bundle] == [left_by("Said.")]
 
     def test_what_was_cleared_away_does_not_count(self, kernel: Kernel) -> None:
         cell = kernel.run("""
