@@ -12,6 +12,7 @@ from nbagents.rendering._clean import clean, escape, plain
 from nbagents.rendering._code import code_html
 from nbagents.rendering._html import to_html
 from nbagents.rendering._inert import inert_markdown
+from nbagents.rendering._sections import Section, sections_bundle
 from nbagents.rendering._style import STYLE
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "STYLE",
     "Block",
     "BlockStream",
+    "Section",
     "block_html",
     "clean",
     "code_html",
@@ -26,5 +28,6 @@ __all__ = [
     "inert_markdown",
     "plain",
     "reply_bundle",
+    "sections_bundle",
     "to_html",
 ]

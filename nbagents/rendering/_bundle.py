@@ -23,8 +23,9 @@ STATUS_WORDS = {
 }
 """How a reply that did not end well is marked, by status."""
 
-# Both generations of MathJax leave this element alone, but for the formulas that we mark.
-_WRAPPER = '<div class="nbagents mathjax_ignore tex2jax_ignore" dir="auto">'
+WRAPPER = '<div class="nbagents mathjax_ignore tex2jax_ignore" dir="auto">'
+"""The element around what we show; both generations of MathJax leave it alone, but for the
+formulas that we mark."""
 _MARKUP = re.compile(r"([\\`*_\[\]$~|])")
 
 
@@ -34,7 +35,7 @@ def block_html(markdown: str, *, style: bool = True) -> str:
     The style sheet is some 3 KB: in a cell that shows several blocks, send it with the first
     one only.
     """
-    return f"{STYLE if style else ''}{_WRAPPER}{to_html(markdown)}</div>"
+    return f"{STYLE if style else ''}{WRAPPER}{to_html(markdown)}</div>"
 
 
 def reply_bundle(
@@ -61,13 +62,13 @@ def reply_bundle(
 
 
 def _html(text: str, reasoning: str, notes: list[str], *, marked: bool) -> str:
-    parts = [STYLE, _WRAPPER]
+    parts = [STYLE, WRAPPER]
     if reasoning.strip():
         parts.append(f"<details><summary>Reasoning</summary>\n{to_html(reasoning)}</details>\n")
     parts.append(to_html(text))
     for number, note in enumerate(notes):
         classes = "nb-note nb-mark" if marked and number == 0 else "nb-note"
-        parts.append(f'<p class="{classes}">{escape(_one_line(note))}</p>\n')
+        parts.append(f'<p class="{classes}">{escape(one_line(note))}</p>\n')
     return "".join(parts) + "</div>"
 
 
@@ -76,18 +77,20 @@ def _markdown(text: str, reasoning: str, notes: list[str]) -> str:
     if reasoning.strip():
         quoted = "\n".join(f"> {line}" for line in inert_markdown(reasoning).split("\n"))
         parts.append(f"> *Reasoning*\n>\n{quoted}")
-    parts += [inert_markdown(text), *(_quiet_markdown(note) for note in notes)]
+    parts += [inert_markdown(text), *(quiet_markdown(note) for note in notes)]
     return "\n\n".join(part for part in parts if part)
 
 
-def _quiet_markdown(note: str) -> str:
-    line = escape(_one_line(note)).replace("&#x27;", "'").replace("&quot;", '"')
+def quiet_markdown(note: str) -> str:
+    """One line of plain text as Markdown in italics."""
+    line = escape(one_line(note)).replace("&#x27;", "'").replace("&quot;", '"')
     return "*" + _MARKUP.sub(r"\\\1", line) + "*"
 
 
 def _plain_notes(notes: list[str]) -> str:
-    return "\n".join(plain(_one_line(note)) for note in notes)
+    return "\n".join(plain(one_line(note)) for note in notes)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Text without line breaks."""
     return " ".join(text.split())
