@@ -47,7 +47,7 @@ lint: $(READY) ## check style, types and layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 docs: $(READY) ## build the documentation into docs/_build/html, warnings as errors
 	$(BIN)/sphinx-build --fresh-env -W --keep-going -q -b html docs docs/_build/html

@@ -174,14 +174,20 @@ def test_the_wheel_holds_the_package_with_its_data_and_nothing_else(
     wheel: zipfile.ZipFile,
 ) -> None:
     names = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    pages = {f"nbagents/models/_pages/{page.name}" for page in (ROOT / "docs").glob("*.md")}
+    pages = {
+        f"nbagents/models/_embedded/pages/{page.name}" for page in (ROOT / "docs").glob("*.md")
+    }
     sources = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "nbagents").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert names == sources | pages - {"nbagents/models/_pages/index.md"}
-    assert {"nbagents/py.typed", "nbagents/prices.json", "nbagents/models/tour.json"} <= names
+    assert names == sources | pages - {"nbagents/models/_embedded/pages/index.md"}
+    assert {
+        "nbagents/py.typed",
+        "nbagents/prices.json",
+        "nbagents/models/_embedded/tour.json",
+    } <= names
 
 
 def test_the_distribution_has_a_name_of_its_own(wheel: zipfile.ZipFile) -> None:
@@ -207,5 +213,5 @@ def test_each_prompt_of_the_tour_has_its_reply() -> None:
         for cell in notebook.cells
         if cell.source.startswith("%%chat") and "--fresh" not in cell.source
     ]
-    tour = json.loads((ROOT / "nbagents/models/tour.json").read_text(encoding="utf-8"))
+    tour = json.loads((ROOT / "nbagents/models/_embedded/tour.json").read_text(encoding="utf-8"))
     assert [entry["prompt"] for entry in tour["replies"]] == bodies

@@ -30,10 +30,10 @@ from nbagents.models._arguments import stream_options_for
 from nbagents.models._capabilities import window_of
 from nbagents.models._estimate import estimate_text_tokens, estimate_tokens
 from nbagents.models._exchange import Exchange
-from nbagents.models._reader import ReplyReader
-from nbagents.models._reply import ReplyBuilder
 from nbagents.models._request import Asked, Defaults, arguments_for, schema_in
-from nbagents.models._wire import parsed_content
+from nbagents.models._wire.params import parsed_content
+from nbagents.models._wire.reader import ReplyReader
+from nbagents.models._wire.reply import ReplyBuilder
 
 if TYPE_CHECKING:
     import httpx2

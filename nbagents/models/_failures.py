@@ -30,10 +30,10 @@ from nbagents.errors import (
     RequestError,
     RequestTimeoutError,
 )
-from nbagents.models._json import JSONError, loads
 from nbagents.models._requests import is_loopback
 from nbagents.models._secrets import Secret
-from nbagents.models._server_errors import (
+from nbagents.models._wire.fastjson import JSONError, loads
+from nbagents.models._wire.server_errors import (
     advice_for,
     error_described_by,
     error_in,

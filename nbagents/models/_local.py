@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from nbagents.models import _json
 from nbagents.models._requests import allowed, restricted
+from nbagents.models._wire import fastjson
 
 __all__ = ["SERVERS", "Found", "LocalServer", "find_servers", "is_chat_model", "models_at"]
 
@@ -94,8 +94,8 @@ def models_at(base_url: str) -> list[str]:
     try:
         connection.request("GET", f"{place.path.rstrip('/')}/models")
         response = connection.getresponse()
-        listed = _json.loads(response.read(_MOST_BYTES)) if response.status == 200 else None
-    except (OSError, http.client.HTTPException, _json.JSONError):
+        listed = fastjson.loads(response.read(_MOST_BYTES)) if response.status == 200 else None
+    except (OSError, http.client.HTTPException, fastjson.JSONError):
         return []
     finally:
         connection.close()

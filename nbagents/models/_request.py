@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nbagents.errors import ConfigurationError
 from nbagents.messages import LLMMessage, ModelInfo
 from nbagents.models._arguments import check_create_arguments
-from nbagents.models._wire import (
+from nbagents.models._wire.params import (
     check_capabilities,
     response_format_for,
     to_params,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from nbagents.errors import ConfigurationError
-from nbagents.models._embedded import MODEL as EMBEDDED
+from nbagents.models._embedded.service import MODEL as EMBEDDED
 from nbagents.models._local import SERVERS, Found, find_servers, is_chat_model, models_at
 from nbagents.models._requests import SWITCH, allowed, is_loopback
 
@@ -56,7 +56,7 @@ class Resolution:
     def client(self) -> ChatCompletionClient:
         """Make the client."""
         if self.provider == "embedded":
-            from nbagents.models._offline import embedded_client
+            from nbagents.models._embedded.transport import embedded_client
 
             return embedded_client(**self.settings)
         if self.provider == "azure":

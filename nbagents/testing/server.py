@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Self
 
-from nbagents.models import _embedded
+from nbagents.models._embedded import service
 from nbagents.testing import _script
 from nbagents.testing._http import Connection, Gone, RecordedRequest, read_request
 from nbagents.testing._script import ScriptedReply
@@ -189,7 +189,7 @@ class LoopbackServer:
         if scripted is not None and scripted.words is None:
             return scripted
         words = scripted.words if scripted is not None else None
-        answer = _embedded.answer(request.method, request.path, request.body, text=words)
+        answer = service.answer(request.method, request.path, request.body, text=words)
         if scripted is None:
             return _as_reply(answer, self._pace)
         reply = _as_reply(answer, scripted.pace)
@@ -208,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     given = parser.parse_args(arguments)
     with LoopbackServer(given.port, pace=given.pace) as server, suppress(KeyboardInterrupt):
-        sys.stdout.write(_HOW_TO.format(server=server, model=_embedded.MODEL))
+        sys.stdout.write(_HOW_TO.format(server=server, model=service.MODEL))
         sys.stdout.flush()
         server.wait()
 
@@ -227,7 +227,7 @@ Ctrl+C stops it.
 """
 
 
-def _as_reply(answer: _embedded.Answer, pace: float) -> ScriptedReply:
+def _as_reply(answer: service.Answer, pace: float) -> ScriptedReply:
     if answer.chunks is None:
         body = json.dumps(answer.body).encode()
         headers = {"content-type": "application/json"}

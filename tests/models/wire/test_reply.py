@@ -15,9 +15,9 @@ from nbagents.errors import (
     ServerError,
 )
 from nbagents.messages import CreateResult, FunctionCall, RequestUsage, TopLogprob
-from nbagents.models._reply import ReplyBuilder
-from nbagents.models._shapes import completion_to_chunk
-from tests.models.replies import USAGE, call, chunk, failure, reply, stream
+from nbagents.models._wire.reply import ReplyBuilder
+from nbagents.models._wire.shapes import completion_to_chunk
+from tests.models.wire.replies import USAGE, call, chunk, failure, reply, stream
 
 
 class TestText:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from nbagents.errors import IncompleteReplyError, ProtocolError
 from nbagents.messages import StreamChunk
-from nbagents.models._json import JSONError, loads
-from nbagents.models._reply import ReplyBuilder
-from nbagents.models._server_errors import error_described_by, error_in, masked, one_line
-from nbagents.models._shapes import completion_to_chunk
-from nbagents.models._sse import EventStreamDecoder, NamedEvent
+from nbagents.models._wire.fastjson import JSONError, loads
+from nbagents.models._wire.reply import ReplyBuilder
+from nbagents.models._wire.server_errors import error_described_by, error_in, masked, one_line
+from nbagents.models._wire.shapes import completion_to_chunk
+from nbagents.models._wire.sse import EventStreamDecoder, NamedEvent
 
 __all__ = ["ReplyReader", "read_completion"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from nbagents.errors import RequestError
 from nbagents.messages import CreateResult, StreamChunk
-from nbagents.models._reply import ReplyBuilder
+from nbagents.models._wire.reply import ReplyBuilder
 
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
 

@@ -16,7 +16,7 @@ from nbagents.errors import (
     RequestTimeoutError,
     ServerError,
 )
-from tests.models.replies import chunk, failure
+from tests.models.wire.replies import chunk, failure
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 
-from nbagents.models._knowledge import Index, documentation, terms_of
-from nbagents.models._passages import passages_of
+from nbagents.models._embedded.knowledge import Index, documentation, terms_of
+from nbagents.models._embedded.passages import passages_of
 
 TWO_PAGES = [
     *passages_of(

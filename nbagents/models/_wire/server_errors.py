@@ -22,7 +22,7 @@ from nbagents.errors import (
     RequestTimeoutError,
     ServerError,
 )
-from nbagents.models._unicode import mended
+from nbagents.models._wire.unicode import mended
 
 __all__ = [
     "advice_for",

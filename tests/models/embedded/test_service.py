@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbagents.models._embedded import MODEL, answer, cut_into_words
+from nbagents.models._embedded.service import MODEL, answer, cut_into_words
 
 CHAT = "/v1/chat/completions"
 

@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nbagents.models import _json
-from nbagents.models._knowledge import Finding, documentation, terms_of
-from nbagents.models._passages import Passage, cut_at_paragraph
+from nbagents.models._embedded.knowledge import Finding, documentation, terms_of
+from nbagents.models._embedded.passages import Passage, cut_at_paragraph
+from nbagents.models._wire import fastjson
 
 __all__ = ["Reply", "reply"]
 
@@ -52,7 +52,7 @@ class Reply:
         """Say the same as a JSON object; a scripted reply that is one stays as it is."""
         if self.scripted and _is_json_object(self.text):
             return self.text
-        return _json.dumps(
+        return fastjson.dumps(
             {"answer": self.text, "pages": list(self.pages), "is_language_model": False}
         )
 
@@ -124,7 +124,7 @@ def _scripted(texts: Sequence[str]) -> str | None:
 @cache
 def _tour() -> dict[str, str]:
     path = Path(__file__).with_name("tour.json")
-    replies = _json.loads(path.read_bytes())["replies"]
+    replies = fastjson.loads(path.read_bytes())["replies"]
     return {_normal(entry["prompt"]): entry["reply"] for entry in replies}
 
 
@@ -143,6 +143,6 @@ def _texts(message: Mapping[str, Any]) -> list[str]:
 
 def _is_json_object(text: str) -> bool:
     try:
-        return isinstance(_json.loads(text), dict)
-    except _json.JSONError:
+        return isinstance(fastjson.loads(text), dict)
+    except fastjson.JSONError:
         return False

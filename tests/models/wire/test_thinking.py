@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.models.replies import chunk, reply, stream
+from tests.models.wire.replies import chunk, reply, stream
 
 INLINE = "\n<think>\n Hm </thin> <think> so. \n</think>\n\nIt is <think>4</think>."
 

@@ -24,13 +24,13 @@ from nbagents.messages import (
     RequestUsage,
     StreamChunk,
 )
-from nbagents.models._calls import CallCollector
-from nbagents.models._json import JSONError, dumps
-from nbagents.models._reported import FAILURES, finish_reason, logprobs_in, usage_in
-from nbagents.models._server_errors import error_described_by, error_in
-from nbagents.models._shapes import completion_to_chunk, kind_of, reasoning_in, texts_in
-from nbagents.models._thinking import ThinkSplitter
-from nbagents.models._unicode import SurrogateJoiner, mended
+from nbagents.models._wire.calls import CallCollector
+from nbagents.models._wire.fastjson import JSONError, dumps
+from nbagents.models._wire.reported import FAILURES, finish_reason, logprobs_in, usage_in
+from nbagents.models._wire.server_errors import error_described_by, error_in
+from nbagents.models._wire.shapes import completion_to_chunk, kind_of, reasoning_in, texts_in
+from nbagents.models._wire.thinking import ThinkSplitter
+from nbagents.models._wire.unicode import SurrogateJoiner, mended
 
 __all__ = ["ReplyBuilder", "Status", "completion_to_chunk"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from nbagents.errors import BadRequestError
 from nbagents.messages import CreateResult, UserMessage
-from nbagents.models._offline import (
+from nbagents.models._embedded.transport import (
     BASE_URL,
     INFO,
     EmbeddedTransport,

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from nbagents.messages import ModelFamily, ModelInfo
-from nbagents.models import _embedded, _json
+from nbagents.models._embedded import service
+from nbagents.models._wire import fastjson
 
 if TYPE_CHECKING:
     from nbagents.models._openai import OpenAIChatCompletionClient
@@ -47,7 +48,7 @@ def embedded_client(*, pace: float | None = None, **settings: Any) -> OpenAIChat
     from nbagents.models._openai import OpenAIChatCompletionClient
 
     return OpenAIChatCompletionClient(
-        model=_embedded.MODEL,
+        model=service.MODEL,
         base_url=BASE_URL,
         model_info=INFO,
         _transport=partial(EmbeddedTransport, pace),
@@ -68,11 +69,11 @@ class EmbeddedTransport(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Answer a request."""
         body = await request.aread()
-        answer = _embedded.answer(request.method, request.url.path, body)
+        answer = service.answer(request.method, request.url.path, body)
         if answer.chunks is None:
-            kind, pieces, pace = "application/json", [_json.dumps(answer.body)], 0.0
+            kind, pieces, pace = "application/json", [fastjson.dumps(answer.body)], 0.0
         else:
-            events = [f"data: {_json.dumps(chunk)}\n\n" for chunk in answer.chunks]
+            events = [f"data: {fastjson.dumps(chunk)}\n\n" for chunk in answer.chunks]
             kind, pieces, pace = "text/event-stream", [*events, "data: [DONE]\n\n"], self._pace
         headers = {"content-type": kind}
         return httpx2.Response(answer.status, headers=headers, stream=_Body(pieces, pace))

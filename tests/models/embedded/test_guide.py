@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-import nbagents.models
-from nbagents.models._guide import reply
+from nbagents.models._embedded import guide
+from nbagents.models._embedded.guide import reply
 
-TOUR = json.loads((Path(nbagents.models.__file__).parent / "tour.json").read_text())["replies"]
+TOUR = json.loads((Path(guide.__file__).with_name("tour.json")).read_text())["replies"]
 
 
 def ask(*questions):

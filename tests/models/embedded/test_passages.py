@@ -1,4 +1,4 @@
-from nbagents.models._passages import Page, Passage, cut_at_paragraph, passages_of
+from nbagents.models._embedded.passages import Page, Passage, cut_at_paragraph, passages_of
 
 PAGE = """---
 orphan: true

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbagents.errors import ProtocolError
-from nbagents.models._sse import EventStreamDecoder, NamedEvent
+from nbagents.models._wire.sse import EventStreamDecoder, NamedEvent
 
 # What the standard's rules make of each stream; the last few differ from it on purpose.
 VECTORS: dict[str, tuple[bytes, list[bytes]]] = {

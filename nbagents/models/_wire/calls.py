@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator
 
 from nbagents.messages import FunctionCall
-from nbagents.models._unicode import mended
+from nbagents.models._wire.unicode import mended
 
 __all__ = ["CallCollector", "sanitized_name"]
 

@@ -26,10 +26,10 @@ from nbagents.messages import (
     SystemMessage,
     UserMessage,
 )
-from nbagents.models._calls import sanitized_name
-from nbagents.models._json import JSONError, loads
-from nbagents.models._schema import strict_schema
-from nbagents.models._unicode import mended
+from nbagents.models._wire.calls import sanitized_name
+from nbagents.models._wire.fastjson import JSONError, loads
+from nbagents.models._wire.schema import strict_schema
+from nbagents.models._wire.unicode import mended
 
 if TYPE_CHECKING:
     from nbagents.models._client import JsonOutput, ToolChoice, ToolLike

@@ -17,8 +17,8 @@ from nbagents.errors import (
     ServerError,
 )
 from nbagents.messages import CreateResult, StreamChunk
-from nbagents.models._reader import ReplyReader, read_completion
-from nbagents.models._reply import ReplyBuilder
+from nbagents.models._wire.reader import ReplyReader, read_completion
+from nbagents.models._wire.reply import ReplyBuilder
 
 
 def event(chunk: Any) -> bytes:

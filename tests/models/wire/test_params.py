@@ -23,8 +23,7 @@ from nbagents.messages import (
     SystemMessage,
     UserMessage,
 )
-from nbagents.models._schema import strict_schema
-from nbagents.models._wire import (
+from nbagents.models._wire.params import (
     check_capabilities,
     parsed_content,
     response_format_for,
@@ -32,6 +31,7 @@ from nbagents.models._wire import (
     tool_choice_to_param,
     tools_to_params,
 )
+from nbagents.models._wire.schema import strict_schema
 
 CALL = FunctionCall("c1", '{"city": "Rome"}', "weather")
 PIXEL = Image.from_base64("iVBORw0KGgo=")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from nbagents.models._passages import Passage, read_passages
+from nbagents.models._embedded.passages import Passage, read_passages
 
 __all__ = ["Finding", "Index", "documentation", "terms_of"]
 
@@ -124,7 +124,7 @@ def terms_of(text: str) -> list[str]:
 def documentation() -> Index:
     """Index nbagents' own pages; they are read once."""
     here = Path(__file__).parent
-    shipped, checkout = here / "_pages", here.parents[1]
+    shipped, checkout = here / "pages", here.parents[2]
     if shipped.is_dir():
         return Index(read_passages(shipped))
     if (checkout / "pyproject.toml").is_file():

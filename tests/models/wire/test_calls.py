@@ -6,8 +6,8 @@ import pytest
 
 from nbagents.errors import IncompleteReplyError
 from nbagents.messages import FunctionCall
-from nbagents.models._reply import ReplyBuilder
-from tests.models.replies import call, chunk, failure, reply
+from nbagents.models._wire.reply import ReplyBuilder
+from tests.models.wire.replies import call, chunk, failure, reply
 
 
 def calls(*pieces: Any, finish: str = "tool_calls") -> list[tuple[str, str, str]]:

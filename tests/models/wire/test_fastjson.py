@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nbagents.models._json import JSONError, dumps, loads
+from nbagents.models._wire.fastjson import JSONError, dumps, loads
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "", "{", "nul", "{'a': 1}"])
@@ -25,7 +25,7 @@ def test_what_only_the_patient_reader_reads_is_read() -> None:
 def test_without_the_fast_reader_the_answers_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ['{"a": [1, 2.5, "é", null, true]}', '"\\ud83d\\ude00"']
     fast = [loads(each.encode()) for each in texts]
-    monkeypatch.setattr("nbagents.models._json.orjson", None)
+    monkeypatch.setattr("nbagents.models._wire.fastjson.orjson", None)
     assert [loads(each.encode()) for each in texts] == fast
 
 

@@ -1,8 +1,7 @@
 """The embedded model as a server would be: a request comes in, an answer goes out.
 
 Pure: no network, no clock, no randomness. The same function answers the in-process
-transport of :mod:`nbagents.models._offline` and the server of :mod:`nbagents.testing.server`.
-What it says is decided in :mod:`nbagents.models._guide`.
+transport beside it and the server of `nbagents.testing`. What it says is decided in ``guide``.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from nbagents.models import _guide, _json
+from nbagents.models._embedded import guide
+from nbagents.models._wire import fastjson
 
 __all__ = ["MODEL", "Answer", "Chunk", "answer", "cut_into_words", "error"]
 
@@ -92,8 +92,8 @@ def _models() -> Answer:
 
 def _read(body: bytes) -> dict[str, Any]:
     try:
-        request = _json.loads(body)
-    except _json.JSONError as reason:
+        request = fastjson.loads(body)
+    except fastjson.JSONError as reason:
         raise _BadRequestError(f"The body is not JSON: {reason}.") from reason
     if not isinstance(request, dict):
         raise _BadRequestError("The body is not a JSON object.")
@@ -149,7 +149,7 @@ def _chunks(
 def _words_of_reply(request: dict[str, Any]) -> tuple[list[str], str]:
     """The reply as the request wants it, and why it ends."""
     _refuse_what_it_cannot_do(request)
-    reply = _guide.reply(request["messages"])
+    reply = guide.reply(request["messages"])
     wants_json = _type_of(request.get("response_format")) == "json_object"
     text = reply.as_json() if wants_json else reply.text
     stops = request.get("stop") or []

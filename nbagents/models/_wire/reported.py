@@ -14,7 +14,7 @@ from nbagents.messages import (
     RequestUsage,
     TopLogprob,
 )
-from nbagents.models._unicode import mended
+from nbagents.models._wire.unicode import mended
 
 __all__ = ["FAILURES", "finish_reason", "logprobs_in", "usage_in"]
 
