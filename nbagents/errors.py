@@ -4,7 +4,15 @@ The tree::
 
     NbAgentsError
     ├── ConfigurationError            a setting is missing or wrong (also a ValueError)
+    │   └── HandlerDefinitionError    a handler's annotations are missing or not kept to
     ├── BudgetExceededError           the request would cost more than was allowed
+    ├── AgentLookupError              no such agent or subscription (also a LookupError)
+    ├── AgentTypeError                the agent is one of another class (also a TypeError)
+    ├── CantHandleException           the agent does not take such messages
+    ├── MessageDroppedException       an intervention handler dropped the message
+    ├── NotAccessibleError            not to be had here, or not yet (also an AttributeError)
+    ├── RuntimeStateError             not while the runtime is like this (also a RuntimeError)
+    ├── UndeliverableException        the message does not reach an agent
     └── RequestError                  a request was sent, or should have been
         ├── AuthenticationError       the server does not know this key, or may not serve it
         ├── RateLimitError            too many requests; ``retry_after`` seconds
@@ -27,25 +35,34 @@ below, where there is one, is the ``__cause__``.
 from __future__ import annotations
 
 from asyncio import CancelledError
+from typing import Any
 
 __all__ = [
     "APIConnectionError",
+    "AgentLookupError",
+    "AgentTypeError",
     "AuthenticationError",
     "BadRequestError",
     "BudgetExceededError",
+    "CantHandleException",
     "ConfigurationError",
     "ContentFilterError",
     "ContextLengthError",
+    "HandlerDefinitionError",
     "IncompleteReplyError",
+    "MessageDroppedException",
     "ModelNotFoundError",
     "NbAgentsError",
+    "NotAccessibleError",
     "ProtocolError",
     "QuotaExceededError",
     "RateLimitError",
     "RequestCancelledError",
     "RequestError",
     "RequestTimeoutError",
+    "RuntimeStateError",
     "ServerError",
+    "UndeliverableException",
 ]
 
 
@@ -61,8 +78,40 @@ class ConfigurationError(NbAgentsError, ValueError):
     """A setting is missing, unknown or contradicts another."""
 
 
+class HandlerDefinitionError(ConfigurationError, AssertionError):
+    """A message handler is not annotated, or returns what its annotation rules out."""
+
+
 class BudgetExceededError(NbAgentsError):
     """The request would cost more than the budget leaves."""
+
+
+class AgentLookupError(NbAgentsError, LookupError, ValueError):
+    """There is no agent, type of agent or subscription of that name."""
+
+
+class AgentTypeError(NbAgentsError, TypeError):
+    """The agent is one of another class than was asked for."""
+
+
+class CantHandleException(NbAgentsError):  # noqa: N818 - AutoGen's name
+    """The agent or subscription does not take such messages or topics."""
+
+
+class MessageDroppedException(NbAgentsError):  # noqa: N818 - AutoGen's name
+    """An intervention handler dropped the message, or the answer to it."""
+
+
+class NotAccessibleError(NbAgentsError, AttributeError):
+    """The value is not to be had here, or not yet."""
+
+
+class RuntimeStateError(NbAgentsError, RuntimeError):
+    """What was asked for cannot be done while the runtime is as it is."""
+
+
+class UndeliverableException(NbAgentsError):  # noqa: N818 - AutoGen's name
+    """The message does not reach an agent, or the agent's answer not the sender."""
 
 
 class RequestError(NbAgentsError):
@@ -73,7 +122,10 @@ class RequestError(NbAgentsError):
         request_id: The server's name for the request, to quote to its operator.
         status: The HTTP status, or None when there was no answer.
         retryable: Whether the same request may succeed later.
+        usage: The tokens it took (a `RequestUsage`); None when nobody knows.
     """
+
+    usage: Any = None
 
     def __init__(
         self,

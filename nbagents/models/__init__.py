@@ -22,6 +22,7 @@ from nbagents.messages import (
 )
 from nbagents.models._azure import AzureOpenAIChatCompletionClient
 from nbagents.models._client import ChatCompletionClient
+from nbagents.models._connections import import_sdk
 from nbagents.models._limits import Limits
 from nbagents.models._metering import MeteredChatCompletionClient
 from nbagents.models._openai import OpenAIChatCompletionClient
@@ -55,6 +56,7 @@ __all__ = [
     "TopLogprob",
     "UserMessage",
     "default_client",
+    "import_sdk",
     "resolve",
     "through",
     "use",

@@ -212,6 +212,7 @@ class DirectChatClient:
         except RequestError as error:
             self._failures.complete(error, builder.partial, exchange.request_id)
             self._note_failure(call, error)
+            error.usage = call.usage
             raise
         except (CancelledError, GeneratorExit):
             self._note_failure(call, None)

@@ -11,6 +11,7 @@ from typing import Any
 
 from nbagents._cancellation import shown_as
 from nbagents.errors import (
+    APIConnectionError,
     ContentFilterError,
     IncompleteReplyError,
     NbAgentsError,
@@ -226,9 +227,14 @@ class _Measurement:
         )
 
     def _estimate(self) -> RequestUsage | None:
-        """What a reply that did not end took; None when the server turned the request away."""
-        partial = "".join(self._pieces) or getattr(self.error, "partial", "")
-        if not partial and getattr(self.error, "status", None) is not None:
+        """What a reply that did not end took; None when the server never worked on it."""
+        error = self.error
+        if isinstance(error, RequestError) and error.usage is not None:
+            usage: RequestUsage = error.usage
+            return usage
+        partial = "".join(self._pieces) or getattr(error, "partial", "")
+        turned_away = getattr(error, "status", None) is not None
+        if not partial and (turned_away or isinstance(error, APIConnectionError)):
             return None
         reply = [AssistantMessage(content=partial, source="assistant")] if partial else []
         return RequestUsage(

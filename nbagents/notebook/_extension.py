@@ -23,7 +23,7 @@ __all__ = ["load", "unload"]
 _loaded: WeakKeyDictionary[InteractiveShell, list[Callable[[], None]]] = WeakKeyDictionary()
 
 # In this order: what the first %%chat needs soonest comes first.
-_PREFETCHED = ("nbagents.notebook._turn", "nbagents.agents", "openai")
+_PREFETCHED = ("nbagents.notebook._turn", "nbagents.agents")
 
 
 def load(shell: InteractiveShell) -> None:
@@ -65,3 +65,7 @@ def _prefetch() -> None:
         # Whoever needs the module gets the same error, where it can be read.
         with suppress(Exception):
             import_module(name)
+    with suppress(Exception):
+        from nbagents.models import import_sdk
+
+        import_sdk()

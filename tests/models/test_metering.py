@@ -8,13 +8,15 @@ from contextlib import aclosing
 import pytest
 
 from nbagents.errors import (
+    APIConnectionError,
     AuthenticationError,
     BudgetExceededError,
     ConfigurationError,
     ContentFilterError,
     IncompleteReplyError,
+    ProtocolError,
 )
-from nbagents.messages import UserMessage
+from nbagents.messages import RequestUsage, UserMessage
 from nbagents.models import MeteredChatCompletionClient, ReplyStream, through, use
 from nbagents.usage import Budget, UsageLedger, attribute, within
 from tests.scripted import ScriptedClient
@@ -78,6 +80,24 @@ async def test_a_request_the_server_turned_away_has_unknown_tokens() -> None:
         await client.create(PROMPT)
     (row,) = ledger.records
     assert (row.status, row.prompt_tokens, row.estimated) == ("failed", None, False)
+
+
+async def test_a_server_that_was_not_reached_took_no_tokens() -> None:
+    ledger = UsageLedger()
+    client = MeteredChatCompletionClient(ScriptedClient(APIConnectionError("no route")), ledger)
+    with pytest.raises(APIConnectionError):
+        await client.create(PROMPT)
+    assert [(row.status, row.prompt_tokens) for row in ledger.records] == [("failed", None)]
+
+
+async def test_tokens_that_a_failed_request_reports_are_counted_as_reported() -> None:
+    ledger, error = UsageLedger(), ProtocolError("not of the schema")
+    error.usage = RequestUsage(7, 5)
+    client = MeteredChatCompletionClient(ScriptedClient(error), ledger)
+    with pytest.raises(ProtocolError):
+        await client.create(PROMPT)
+    (row,) = ledger.records
+    assert (row.prompt_tokens, row.completion_tokens, row.estimated) == (7, 5, False)
 
 
 async def test_a_request_that_was_never_sent_is_no_row() -> None:
