@@ -1,0 +1,95 @@
+"""What a person sees of a chat cell in JupyterLab while it runs, stops and ends."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from nbagents.testing import text
+from tests.benchmarks.server import reply
+from tests.browser.conftest import SETUP
+
+pytestmark = [pytest.mark.browser, pytest.mark.kernel]
+
+# Notes the height of a cell's output with every frame in which it changes.
+WATCH_HEIGHT = """output => {
+    window.heights = [];
+    new ResizeObserver(() => heights.push(output.offsetHeight)).observe(output);
+}"""
+
+
+def test_dollars_in_prose_and_tex_in_code_stay_and_formulas_are_set(chatting, server):
+    server.will_reply(
+        "It costs $5 to $10, `$x^2$` in code, and $E = m c^2$ or \\(a_1\\) as formulas.\n\n"
+        "    $$\\int indented$$\n\n```tex\n$$\\sum fenced$$\n```"
+    )
+    notebook = chatting("%%chat -m gpt-4o\nTell me.")
+    notebook.run(1)
+    notebook.wait_idle()
+    formulas = notebook.output(1).locator("mjx-container")
+    formulas.nth(1).wait_for()
+    assert formulas.count() == 2
+    shown = notebook.text(1)
+    assert "It costs $5 to $10, $x^2$ in code, and" in shown
+    assert "$$\\int indented$$" in shown
+    assert "$$\\sum fenced$$" in shown
+
+
+def test_the_stop_button_keeps_the_text_and_run_all_ends_there(chatting, server):
+    server.will_reply(text("word " * 500, pace=0.02), "again")
+    notebook = chatting("%%chat -m gpt-4o\nGo on.", "print('queued')", "%%chat -m gpt-4o\nAgain.")
+    notebook.run_all()
+    notebook.wait_for_text(1, "word word word")
+    notebook.stop()
+    notebook.wait_idle()
+    shown = notebook.text(1)
+    assert "word word word" in shown
+    assert "interrupted" in shown
+    assert "Traceback" not in shown
+    assert notebook.prompts() == ["[2]:", "[3]:", "[ ]:", "[ ]:"]
+    notebook.run(2)
+    notebook.run(3)
+    notebook.wait_idle()
+    assert notebook.text(2) == "queued\n"
+    assert notebook.text(3).startswith("again")
+
+
+def test_the_page_does_not_jump_while_a_reply_grows_or_when_it_is_finished(chatting, server):
+    server.will_reply(text("".join(reply(400)), pace=0.01))
+    notebook = chatting("%%chat -m gpt-4o\nTell me.")
+    notebook.output(1).evaluate(WATCH_HEIGHT)
+    notebook.run(1)
+    notebook.wait_idle()
+    heights = notebook.page.evaluate("heights")
+    assert len(heights) > 10
+    peaks = [max(heights[:number]) for number in range(1, len(heights))]
+    drops = [peak - height for peak, height in zip(peaks, heights[1:], strict=True)]
+    assert max(drops) < 60, heights
+
+
+def test_a_burst_of_8000_chunks_is_on_screen_whole(chatting, server):
+    words = [f"w{number}" for number in range(8_000)]
+    lines = (" ".join(words[start : start + 20]) for start in range(0, len(words), 20))
+    server.will_reply("\n\n".join(lines))
+    notebook = chatting("%%chat -m gpt-4o\nGo.")
+    notebook.run(1)
+    notebook.wait_idle()
+    assert re.findall(r"\bw\d+", notebook.text(1)) == words
+
+
+def test_six_notebooks_that_stream_at_once_lose_nothing(window, server):
+    lines = [f"line {number:04} of a reply" for number in range(500)]
+    server.will_always_reply(text("\n\n".join(lines), pace=0.002))
+    setup = SETUP.format(server.base_url)
+    notebooks = []
+    for number in range(6):
+        window.lab.write(f"{number}.ipynb", setup, "%%chat -m gpt-4o\nGo.")
+        notebooks.append(window.open(f"{number}.ipynb"))
+    for notebook in notebooks:
+        notebook.show()
+        notebook.run_all()
+    for notebook in notebooks:
+        notebook.show()
+        notebook.wait_idle()
+        assert re.findall("line .{4} of a reply", notebook.text(1)) == lines
