@@ -66,6 +66,8 @@ class InterruptGuard:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        # an inner guard's: what comes now repeats the same request
+        self.requested = self.requested or isinstance(error, Interrupted)
         self._release()
         if self.requested and not isinstance(error, KeyboardInterrupt):
             raise Interrupted

@@ -11,6 +11,7 @@ from traitlets import observe
 from nbagents.notebook._arguments import CHAT_HELP, ChatArguments, parse_cell, parse_line
 from nbagents.notebook._clients import Clients
 from nbagents.notebook._conversation import Conversations
+from nbagents.notebook._interrupts import InterruptGuard
 from nbagents.notebook._pump import run
 from nbagents.notebook._settings import ChatSettings
 from nbagents.notebook._variables import user_variables
@@ -43,15 +44,18 @@ class ChatMagics(ChatSettings, Magics):
     @cell_magic("chat")  # type: ignore[arg-type]
     def chat_cell(self, line: str, cell: str) -> None:
         """Answer the body of a cell."""
-        arguments = parse_cell(line, self.shell.user_ns)
-        self._chat(arguments, cell)
+        # Around all of it: an interrupt before the request shows no traceback either.
+        with InterruptGuard():
+            arguments = parse_cell(line, self.shell.user_ns)
+            self._chat(arguments, cell)
 
     @no_var_expand
     @line_magic("chat")  # type: ignore[arg-type]
     def chat_line(self, line: str) -> None:
         """Answer the rest of a line."""
-        arguments = parse_line(line, self.shell.user_ns)
-        self._chat(arguments, arguments.prompt)
+        with InterruptGuard():
+            arguments = parse_line(line, self.shell.user_ns)
+            self._chat(arguments, arguments.prompt)
 
     chat_cell.__doc__ = chat_line.__doc__ = CHAT_HELP  # type: ignore[assignment]
 

@@ -130,6 +130,22 @@ class TestInAKernel:
         assert idle < LOADED * IDLE
         assert says_so_shortly(cell)
 
+    def test_it_stops_a_chat_cell_before_the_request(self, kernel: Kernel) -> None:
+        kernel.run("""
+            %load_ext nbagents
+            class Slow:
+                def __str__(self):
+                    print("in", flush=True)
+                    time.sleep(30)
+            slow = Slow()
+        """)
+        request = kernel.start("%%chat\nSay {slow}.")
+        kernel.wait_for_output(request)
+        time.sleep(0.05)
+        cell, idle = interrupt(kernel, request, times=3)
+        assert idle < LOADED * IDLE
+        assert says_so_shortly(cell)
+
     def test_it_stops_run_all_and_the_next_cell_works(
         self, kernel: Kernel, server: StreamServer
     ) -> None:
