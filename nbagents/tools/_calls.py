@@ -1,0 +1,173 @@
+"""The one place where a model's call is run, and whatever goes wrong becomes an answer."""
+
+from __future__ import annotations
+
+import difflib
+from asyncio import CancelledError
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from nbagents._cancellation import CancellationToken
+from nbagents.messages import FunctionCall, FunctionExecutionResult
+from nbagents.models._wire.fastjson import JSONError, loads
+from nbagents.models._wire.server_errors import masked, one_line
+from nbagents.tools._base import Tool
+from nbagents.tools._cancelling import until_cancelled
+from nbagents.tools._exceptions import (
+    InvalidToolArgumentsException,
+    ToolException,
+    ToolExecutionException,
+    ToolNotFoundException,
+)
+from nbagents.tools._selection import tools_from
+from nbagents.tools._synchronous import SynchronousCaller, synchronous_calls
+
+__all__ = ["execute_call", "run_call"]
+
+_LONGEST_ERROR = 500
+_LONGEST_RESULT = 100_000
+
+
+async def execute_call(
+    call: FunctionCall,
+    tools: Iterable[Tool | Callable[..., Any]],
+    *,
+    cancellation_token: CancellationToken | None = None,
+    caller: SynchronousCaller | None = None,
+    longest: int = _LONGEST_RESULT,
+) -> FunctionExecutionResult:
+    """Run a model's call and return the result that answers it.
+
+    A call that fails gives a result too: ``is_error`` is true, and the content says in one line
+    what was wrong and what is accepted. Credentials in it are masked.
+
+    Args:
+        call: What the model wants called.
+        tools: What it may call: tools, or functions that `tool` takes.
+        cancellation_token: Cancels the call when used.
+        caller: Where synchronous tools run, as for `synchronous_calls`.
+        longest: How many characters of a result the model gets; the rest is cut off with a word.
+
+    Raises:
+        asyncio.CancelledError: The call was cancelled.
+    """
+    try:
+        with synchronous_calls(caller):
+            content = await run_call(call, tools_from(tools), cancellation_token)
+    except ToolException as error:
+        return _result(call, error.content, is_error=True)
+    return _result(call, _shortened(content, longest), is_error=False)
+
+
+async def run_call(
+    call: FunctionCall, tools: Sequence[Tool], cancellation_token: CancellationToken | None = None
+) -> str:
+    """Run a model's call and return what the tool said.
+
+    Raises:
+        ToolNotFoundException: There is no tool of that name.
+        InvalidToolArgumentsException: The arguments are not JSON, or not what the tool takes.
+        ToolExecutionException: The tool raised an error.
+        asyncio.CancelledError: The call was cancelled.
+    """
+    tool = _found(call, tools)
+    arguments = _arguments(call, tool)
+    token = cancellation_token or CancellationToken()
+    try:
+        value = await until_cancelled(tool.run_json(arguments, token, call_id=call.id), token)
+        return tool.return_value_as_string(value)
+    except CancelledError:
+        raise
+    except ToolException as error:
+        raise ToolExecutionException(call.id, one_line(error.content), call.name) from error
+    except ValidationError as error:
+        if error.title != tool.args_type().__name__:
+            raise _failed(call, error) from error
+        raise _invalid(call, tool, _faults_in(error)) from error
+    except Exception as error:
+        raise _failed(call, error) from error
+
+
+def _found(call: FunctionCall, tools: Sequence[Tool]) -> Tool:
+    names = [tool.name for tool in tools]
+    if call.name in names:
+        return tools[names.index(call.name)]
+    near = difflib.get_close_matches(call.name, names, n=1)
+    meant = f" Did you mean {near[0]!r}?" if near else ""
+    there = f"The tools are: {', '.join(names)}." if names else "There are no tools."
+    raise ToolNotFoundException(
+        call.id, one_line(f"There is no tool named {call.name!r}.{meant} {there}"), call.name
+    )
+
+
+def _arguments(call: FunctionCall, tool: Tool) -> Mapping[str, Any]:
+    # Some servers write nothing where there are no arguments.
+    try:
+        arguments = loads(call.arguments) if call.arguments.strip() else {}
+    except JSONError as error:
+        raise _invalid(call, tool, f"they are not JSON ({error})") from error
+    if not isinstance(arguments, dict):
+        raise _invalid(call, tool, "they are not a JSON object")
+    return arguments
+
+
+def _invalid(call: FunctionCall, tool: Tool, fault: str) -> InvalidToolArgumentsException:
+    said = one_line(masked(f"The arguments are wrong: {fault}."), _LONGEST_ERROR)
+    return InvalidToolArgumentsException(call.id, f"{said} {_accepted(tool)}", call.name)
+
+
+def _faults_in(error: ValidationError) -> str:
+    faults = []
+    for fault in error.errors(include_url=False, include_context=False, include_input=False):
+        place = ".".join(map(str, fault["loc"]))
+        said = "there is no such argument" if fault["type"] == "extra_forbidden" else fault["msg"]
+        faults.append(f"{place}: {said}" if place else said)
+    return "; ".join(faults)
+
+
+def _failed(call: FunctionCall, error: Exception) -> ToolExecutionException:
+    shown: BaseException = error
+    while isinstance(shown, BaseExceptionGroup):
+        shown = shown.exceptions[0]
+    said = f"{type(shown).__name__}: {shown}" if str(shown).strip() else type(shown).__name__
+    content = one_line(masked(f"{call.name} failed: {said}"), _LONGEST_ERROR)
+    return ToolExecutionException(call.id, content, call.name)
+
+
+def _accepted(tool: Tool) -> str:
+    """What the tool takes, in one line."""
+    parameters: Mapping[str, Any] = tool.schema.get("parameters") or {}
+    required = parameters.get("required", ())
+    accepted = [
+        f"{name} ({_type_of(schema)}, {_need_of(schema, needed=name in required)})"
+        for name, schema in parameters.get("properties", {}).items()
+    ]
+    return f"It takes {one_line(', '.join(accepted))}." if accepted else "It takes no arguments."
+
+
+def _type_of(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return "one of " + "/".join(map(str, schema["enum"]))
+    if "anyOf" in schema:
+        return " or ".join(map(_type_of, schema["anyOf"]))
+    return str(schema.get("type", "anything"))
+
+
+def _need_of(schema: Mapping[str, Any], *, needed: bool) -> str:
+    if needed:
+        return "required"
+    return f"default {schema['default']!r}" if "default" in schema else "optional"
+
+
+def _shortened(content: str, longest: int) -> str:
+    if len(content) <= longest:
+        return content
+    return f"{content[:longest]}\n[cut: {longest:,} of {len(content):,} characters are shown]"
+
+
+def _result(call: FunctionCall, content: str, *, is_error: bool) -> FunctionExecutionResult:
+    return FunctionExecutionResult(
+        content=content, name=call.name, call_id=call.id, is_error=is_error
+    )
