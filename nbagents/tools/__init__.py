@@ -23,6 +23,7 @@ from nbagents.tools._function import FunctionTool, tool
 from nbagents.tools._schema import ParametersSchema, ToolOverride, ToolSchema
 from nbagents.tools._selection import tools_from
 from nbagents.tools._synchronous import SynchronousCaller, synchronous_calls
+from nbagents.tools._tool_agent import ToolAgent, tool_agent_caller_loop
 
 __all__ = [
     "BaseTool",
@@ -31,6 +32,7 @@ __all__ = [
     "ParametersSchema",
     "SynchronousCaller",
     "Tool",
+    "ToolAgent",
     "ToolException",
     "ToolExecutionException",
     "ToolNotFoundException",
@@ -39,5 +41,6 @@ __all__ = [
     "execute_call",
     "synchronous_calls",
     "tool",
+    "tool_agent_caller_loop",
     "tools_from",
 ]

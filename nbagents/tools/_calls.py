@@ -55,16 +55,19 @@ async def execute_call(
     """
     try:
         with synchronous_calls(caller):
-            content = await run_call(call, tools_from(tools), cancellation_token)
+            content = await run_call(call, tools_from(tools), cancellation_token, longest)
     except ToolException as error:
         return _result(call, error.content, is_error=True)
-    return _result(call, _shortened(content, longest), is_error=False)
+    return _result(call, content, is_error=False)
 
 
 async def run_call(
-    call: FunctionCall, tools: Sequence[Tool], cancellation_token: CancellationToken | None = None
+    call: FunctionCall,
+    tools: Sequence[Tool],
+    cancellation_token: CancellationToken | None = None,
+    longest: int = _LONGEST_RESULT,
 ) -> str:
-    """Run a model's call and return what the tool said.
+    """Run a model's call and return what the tool said, at most ``longest`` characters of it.
 
     Raises:
         ToolNotFoundException: There is no tool of that name.
@@ -77,7 +80,7 @@ async def run_call(
     token = cancellation_token or CancellationToken()
     try:
         value = await until_cancelled(tool.run_json(arguments, token, call_id=call.id), token)
-        return tool.return_value_as_string(value)
+        return _shortened(tool.return_value_as_string(value), longest)
     except CancelledError:
         raise
     except ToolException as error:
