@@ -16,6 +16,7 @@ from nbagents import (
     SingleThreadedAgentRuntime,
     ledger,
 )
+from nbagents.errors import UndeliverableException
 from nbagents.messages import (
     AssistantMessage,
     CreateResult,
@@ -175,5 +176,5 @@ async def test_another_error_is_raised_when_all_calls_have_ended(
 ) -> None:
     client = Caller([call("add", '{"a": 1, "b": 2}')])
     nobody = AgentId("nobody", "default")
-    with pytest.raises(LookupError, match="nobody"):
+    with pytest.raises(UndeliverableException, match="nobody"):
         await tool_agent_caller_loop(runtime, nobody, client, ASKED, [])
