@@ -6,6 +6,7 @@ The tree::
     ├── ConfigurationError            a setting is missing or wrong (also a ValueError)
     │   └── HandlerDefinitionError    a handler's annotations are missing or not kept to
     ├── BudgetExceededError           the request would cost more than was allowed
+    ├── TurnLimitError                a turn took more rounds, calls or seconds than allowed
     ├── AgentLookupError              no such agent or subscription (also a LookupError)
     ├── AgentTypeError                the agent is one of another class (also a TypeError)
     ├── CantHandleException           the agent does not take such messages
@@ -62,6 +63,7 @@ __all__ = [
     "RequestTimeoutError",
     "RuntimeStateError",
     "ServerError",
+    "TurnLimitError",
     "UndeliverableException",
 ]
 
@@ -84,6 +86,10 @@ class HandlerDefinitionError(ConfigurationError, AssertionError):
 
 class BudgetExceededError(NbAgentsError):
     """The request would cost more than the budget leaves."""
+
+
+class TurnLimitError(NbAgentsError):
+    """An agent's turn took more rounds, calls or seconds than its limits allow."""
 
 
 class AgentLookupError(NbAgentsError, LookupError, ValueError):

@@ -10,11 +10,11 @@ from nbagents.messages import CreateResult, LLMMessage, RequestUsage, StreamChun
 
 
 class ScriptedClient:
-    """Answers each request with the next reply; an exception among the replies is raised."""
+    """Answers each request with the next reply: a text, a result, or an exception to raise."""
 
     model = "scripted"
 
-    def __init__(self, *replies: str | BaseException, pause: float = 0.0) -> None:
+    def __init__(self, *replies: str | CreateResult | BaseException, pause: float = 0.0) -> None:
         self.replies = list(replies)
         self.pause = pause
         self.requests: list[list[LLMMessage]] = []
@@ -35,7 +35,7 @@ class ScriptedClient:
         self.requests.append(list(messages))
         reply = self.replies.pop(0)
         try:
-            for word in str(reply).split(" ") if isinstance(reply, str) else ["so", "far"]:
+            for word in _words(reply):
                 await asyncio.sleep(self.pause)
                 yield StreamChunk(word)
             if isinstance(reply, BaseException):
@@ -44,7 +44,9 @@ class ScriptedClient:
         finally:
             self.closed_streams += 1
 
-    def _result(self, reply: str) -> CreateResult:
+    def _result(self, reply: str | CreateResult) -> CreateResult:
+        if isinstance(reply, CreateResult):
+            return reply
         usage = RequestUsage(10, len(reply.split()))
         self.usage += usage
         return CreateResult(
@@ -76,3 +78,9 @@ class ScriptedClient:
         }
 
     capabilities = model_info
+
+
+def _words(reply: str | CreateResult | BaseException) -> list[str]:
+    if isinstance(reply, CreateResult):
+        return []
+    return reply.split(" ") if isinstance(reply, str) else ["so", "far"]

@@ -1,5 +1,19 @@
-"""Agents: who holds a conversation, and how messages reach them."""
+"""Agents: who holds a conversation, and what happens in it."""
 
-from nbagents.agents._chat import ChatAgent
+from nbagents.agents._approval import Approve, asking, set_asker
+from nbagents.agents._chat import ChatAgent, Event
+from nbagents.agents._events import Cleared, TurnEnded, TurnEvent, TurnStarted
+from nbagents.agents._limits import TurnLimits
 
-__all__ = ["ChatAgent"]
+__all__ = [
+    "Approve",
+    "ChatAgent",
+    "Cleared",
+    "Event",
+    "TurnEnded",
+    "TurnEvent",
+    "TurnLimits",
+    "TurnStarted",
+    "asking",
+    "set_asker",
+]

@@ -24,7 +24,7 @@ from nbagents.messages._results import (
     StreamChunk,
     TopLogprob,
 )
-from nbagents.messages._show import summary
+from nbagents.messages._show import calls_markdown, results_markdown, summary
 
 __all__ = [
     "AssistantMessage",
@@ -44,6 +44,8 @@ __all__ = [
     "SystemMessage",
     "TopLogprob",
     "UserMessage",
+    "calls_markdown",
+    "results_markdown",
     "summary",
     "validate_model_info",
 ]

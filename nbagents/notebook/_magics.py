@@ -104,7 +104,8 @@ class ChatMagics(ChatSettings, Magics):
             self.shell.display_pub.publish({"text/plain": CHAT_HELP})
             return
         # Not at the top: it brings the renderer, and loading the extension shall cost nothing.
-        from nbagents.notebook._turn import compose, request_for, take_turn
+        from nbagents.notebook._prompt import compose
+        from nbagents.notebook._turn import request_for, take_turn
 
         namespace = user_variables(self.shell.user_ns, self.shell.user_ns_hidden)
         agent, notices = self._agent(arguments)

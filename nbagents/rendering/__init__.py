@@ -7,12 +7,12 @@ runs, nothing is fetched, and nothing outside of the message changes.
 from __future__ import annotations
 
 from nbagents.rendering._blocks import Block, BlockStream
-from nbagents.rendering._bundle import STATUS_WORDS, block_html, reply_bundle
+from nbagents.rendering._bundle import STATUS_WORDS, Section, block_html, reply_bundle
 from nbagents.rendering._clean import clean, escape, plain
 from nbagents.rendering._code import code_html
 from nbagents.rendering._html import to_html
 from nbagents.rendering._inert import inert_markdown
-from nbagents.rendering._sections import Section, sections_bundle
+from nbagents.rendering._sections import sections_bundle
 from nbagents.rendering._style import STYLE
 
 __all__ = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nbagents.rendering._clean import escape, plain
 from nbagents.rendering._html import to_html
@@ -29,6 +29,20 @@ formulas that we mark."""
 _MARKUP = re.compile(r"([\\`*_\[\]$~|])")
 
 
+class Section(NamedTuple):
+    """A text among others.
+
+    Attributes:
+        label: Who said it, or what it is: one line of plain text.
+        markdown: The text.
+        folded: Whether only the label is seen until somebody clicks on it.
+    """
+
+    label: str
+    markdown: str
+    folded: bool = False
+
+
 def block_html(markdown: str, *, style: bool = True) -> str:
     """One block of a growing reply, set as `reply_bundle` sets it.
 
@@ -42,43 +56,53 @@ def reply_bundle(
     text: str,
     *,
     reasoning: str = "",
+    calls: Sequence[Section] = (),
     footer: str = "",
     notices: Sequence[str] = (),
     status: str = "complete",
 ) -> dict[str, str]:
     """A reply as ``text/html``, ``text/markdown`` and ``text/plain``, for a raw display.
 
-    ``reasoning`` is Markdown and folded; it is left out of ``text/plain``. ``footer`` and each
-    of ``notices`` are one quiet line of plain text. ``status`` is a key of `STATUS_WORDS`;
-    another word is shown as it is.
+    ``reasoning`` is Markdown and folded, as is what was called for the reply; of both,
+    ``text/plain`` has the labels of the ``calls`` alone. ``footer`` and each of ``notices`` are
+    one quiet line of plain text. ``status`` is a key of `STATUS_WORDS`; another word is shown as
+    it is.
     """
+    thought = [Section("Reasoning", reasoning)] if reasoning.strip() else []
+    before = [*thought, *calls]
+    labels = "\n".join(plain(one_line(call.label)) for call in calls)
     mark = STATUS_WORDS.get(status, status)
     notes = [*([mark] if mark else []), *notices, *([footer] if footer else [])]
     return {
-        "text/html": _html(text, reasoning, notes, marked=bool(mark)),
-        "text/markdown": _markdown(text, reasoning, notes),
-        "text/plain": "\n\n".join(part for part in (plain(text), _plain_notes(notes)) if part),
+        "text/html": _html(text, before, notes, marked=bool(mark)),
+        "text/markdown": _markdown(text, before, notes),
+        "text/plain": "\n\n".join(filter(None, (labels, plain(text), _plain_notes(notes)))),
     }
 
 
-def _html(text: str, reasoning: str, notes: list[str], *, marked: bool) -> str:
-    parts = [STYLE, WRAPPER]
-    if reasoning.strip():
-        parts.append(f"<details><summary>Reasoning</summary>\n{to_html(reasoning)}</details>\n")
-    parts.append(to_html(text))
+def _html(text: str, before: Sequence[Section], notes: list[str], *, marked: bool) -> str:
+    parts = [STYLE, WRAPPER, *map(folded_html, before), to_html(text)]
     for number, note in enumerate(notes):
         classes = "nb-note nb-mark" if marked and number == 0 else "nb-note"
         parts.append(f'<p class="{classes}">{escape(one_line(note))}</p>\n')
     return "".join(parts) + "</div>"
 
 
-def _markdown(text: str, reasoning: str, notes: list[str]) -> str:
-    parts = []
-    if reasoning.strip():
-        quoted = "\n".join(f"> {line}" for line in inert_markdown(reasoning).split("\n"))
-        parts.append(f"> *Reasoning*\n>\n{quoted}")
-    parts += [inert_markdown(text), *(quiet_markdown(note) for note in notes)]
-    return "\n\n".join(part for part in parts if part)
+def folded_html(section: Section) -> str:
+    """A section of which only the label is seen until somebody clicks on it."""
+    label = escape(one_line(section.label))
+    return f"<details><summary>{label}</summary>\n{to_html(section.markdown)}</details>\n"
+
+
+def _markdown(text: str, before: Sequence[Section], notes: list[str]) -> str:
+    parts = [*map(quoted_markdown, before), inert_markdown(text), *map(quiet_markdown, notes)]
+    return "\n\n".join(filter(None, parts))
+
+
+def quoted_markdown(section: Section) -> str:
+    """A section as a quote, which ends what is left open in it: a fence, a list."""
+    lines = inert_markdown(section.markdown).split("\n")
+    return "\n".join([f"> {quiet_markdown(section.label)}", ">", *(f"> {line}" for line in lines)])
 
 
 def quiet_markdown(note: str) -> str:

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from nbagents.rendering._bundle import WRAPPER, one_line, quiet_markdown
+from nbagents.rendering._bundle import (
+    WRAPPER,
+    Section,
+    folded_html,
+    one_line,
+    quiet_markdown,
+)
 from nbagents.rendering._clean import escape, plain
 from nbagents.rendering._html import to_html
 from nbagents.rendering._inert import inert_markdown
 from nbagents.rendering._style import STYLE
 
-__all__ = ["Section", "sections_bundle"]
-
-
-class Section(NamedTuple):
-    """A text among others.
-
-    Attributes:
-        label: Who said it, or what it is: one line of plain text.
-        markdown: The text.
-        folded: Whether only the label is seen until somebody clicks on it.
-    """
-
-    label: str
-    markdown: str
-    folded: bool = False
+__all__ = ["sections_bundle"]
 
 
 def sections_bundle(
@@ -52,10 +43,10 @@ def sections_bundle(
 
 
 def _section_html(section: Section) -> str:
-    label, body = escape(one_line(section.label)), to_html(section.markdown)
     if section.folded:
-        return f"{WRAPPER}<details><summary>{label}</summary>\n{body}</details></div>\n"
-    return f'{WRAPPER}<p class="nb-note">{label}</p>\n{body}</div>\n'
+        return f"{WRAPPER}{folded_html(section)}</div>\n"
+    label = escape(one_line(section.label))
+    return f'{WRAPPER}<p class="nb-note">{label}</p>\n{to_html(section.markdown)}</div>\n'
 
 
 def _section_markdown(section: Section) -> str:

@@ -1,0 +1,66 @@
+"""Who is asked before a tool runs that changes something."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeAlias
+
+from nbagents.messages import FunctionCall
+from nbagents.tools import Tool
+
+__all__ = ["Approve", "approved", "asking", "set_asker"]
+
+Approve: TypeAlias = Callable[[FunctionCall, Tool], bool | Awaitable[bool]]
+"""Says whether a call may run; it is shown exactly what will run."""
+
+_process: Approve | None = None
+_asker: ContextVar[Approve | None] = ContextVar("nbagents_asker", default=None)
+
+
+def set_asker(asker: Approve) -> Callable[[], None]:
+    """Let ``asker`` ask the person where nobody else is named; a notebook sets its own.
+
+    Returns:
+        A function that takes it away again.
+    """
+    global _process
+    _process = asker
+
+    def remove() -> None:
+        global _process
+        if _process is asker:
+            _process = None
+
+    return remove
+
+
+@contextmanager
+def asking(asker: Approve) -> Iterator[None]:
+    """Let ``asker`` ask the person for turns that are started inside."""
+    token = _asker.set(asker)
+    try:
+        yield
+    finally:
+        _asker.reset(token)
+
+
+async def approved(call: FunctionCall, tool: Tool, approve: Approve | bool | None) -> bool | None:
+    """Whether a call may run; None when somebody should be asked and nobody can.
+
+    A tool's own ``approve`` comes before the agent's. Without either, tools that are marked as
+    having side effects need a person's word.
+    """
+    own = getattr(tool, "approve", None)
+    asked = own if own is not None else approve
+    if own is None and not getattr(tool, "side_effects", False):
+        return True
+    if isinstance(asked, bool):
+        return asked
+    asked = asked or _asker.get() or _process
+    if asked is None:
+        return None
+    answer: Any = asked(call, tool)
+    return bool(await answer if inspect.isawaitable(answer) else answer)

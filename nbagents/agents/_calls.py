@@ -1,0 +1,51 @@
+"""The calls of one reply: approved one at a time, run side by side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from nbagents._cancellation import CancellationToken
+from nbagents.agents._approval import Approve, approved
+from nbagents.messages import FunctionCall, FunctionExecutionResult, FunctionExecutionResultMessage
+from nbagents.tools import Tool, execute_call
+
+__all__ = ["run_calls"]
+
+_DENIED = "Not run: the person who was asked did not allow it."
+_NOBODY = (
+    "Not run: this tool changes something, and nobody can be asked here whether it may. "
+    "The agent's author can pass approve=."
+)
+
+
+async def run_calls(
+    calls: Sequence[FunctionCall],
+    tools: Sequence[Tool],
+    *,
+    approve: Approve | bool | None = None,
+    cancellation_token: CancellationToken | None = None,
+) -> FunctionExecutionResultMessage:
+    """Run the calls of a reply and return their results, in the order of the calls.
+
+    A call that fails or is not allowed has a result that says so; the others go on.
+    """
+    asking = asyncio.Lock()
+
+    async def run(call: FunctionCall) -> FunctionExecutionResult:
+        tool = next((tool for tool in tools if tool.name == call.name), None)
+        if tool is not None:
+            # A person is asked one thing at a time.
+            async with asking:
+                allowed = await approved(call, tool, approve)
+            if not allowed:
+                return _refused(call, _NOBODY if allowed is None else _DENIED)
+        return await execute_call(call, tools, cancellation_token=cancellation_token)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(run(call)) for call in calls]
+    return FunctionExecutionResultMessage(content=[task.result() for task in tasks])
+
+
+def _refused(call: FunctionCall, why: str) -> FunctionExecutionResult:
+    return FunctionExecutionResult(content=why, name=call.name, call_id=call.id, is_error=True)

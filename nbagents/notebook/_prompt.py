@@ -1,0 +1,76 @@
+"""What a chat cell says to the model: its body with variables filled in, and what it attaches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nbagents.errors import ConfigurationError
+from nbagents.messages import Image, ModelInfo
+from nbagents.notebook._arguments import ChatArguments
+from nbagents.notebook._attach import attach
+from nbagents.notebook._describe import inline
+from nbagents.notebook._template import expand
+from nbagents.notebook._variables import find
+
+__all__ = ["Prompt", "compose"]
+
+_SHOWN = 30
+"""Characters of a value that are shown of what was filled in."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a cell says to the model.
+
+    Attributes:
+        content: Text, or texts and images.
+        notices: What the person should know of how it came about, a line each.
+    """
+
+    content: str | Sequence[str | Image]
+    notices: tuple[str, ...] = ()
+
+    def with_notices(self, notices: Sequence[str]) -> Prompt:
+        """The same prompt, with more to know of it."""
+        return Prompt(self.content, (*notices, *self.notices))
+
+
+def compose(
+    body: str, arguments: ChatArguments, namespace: Mapping[str, Any], info: ModelInfo
+) -> Prompt:
+    """Fill in the body's variables and attach what ``--with`` names.
+
+    Raises:
+        ConfigurationError: The prompt is empty, or a named variable is not there.
+    """
+    text, notices = body.rstrip("\n"), []  # IPython ends every body with one
+    if not arguments.raw:
+        expansion = expand(text, namespace)
+        text = expansion.text
+        notices = _notices(expansion.filled, expansion.lookalikes, namespace)
+    if not text.strip():
+        raise ConfigurationError("The prompt is empty; write it below the line with %%chat.")
+    if not arguments.attach:
+        return Prompt(text, tuple(notices))
+    attached = attach(arguments.attach, namespace, vision=bool(info["vision"]))
+    return Prompt([text, *attached.parts], (*notices, *attached.notes))
+
+
+def _notices(
+    filled: Sequence[str], lookalikes: Sequence[str], namespace: Mapping[str, Any]
+) -> list[str]:
+    notices = []
+    if filled:
+        values = (f"{name} = {_short(find(name, namespace))}" for name in filled)
+        notices.append(f"filled in: {', '.join(values)}")
+    if lookalikes:
+        words = ", ".join(f"{{{word}}}" for word in lookalikes)
+        notices.append(f"left as written, for there is no such variable: {words}")
+    return notices
+
+
+def _short(value: object) -> str:
+    text = " ".join(inline(value, _SHOWN).split())
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
