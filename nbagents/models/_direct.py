@@ -27,8 +27,9 @@ from nbagents.messages import (
     StreamChunk,
 )
 from nbagents.models._arguments import stream_options_for
+from nbagents.models._calibration import calibration
 from nbagents.models._capabilities import window_of
-from nbagents.models._estimate import estimate_text_tokens, estimate_tokens
+from nbagents.models._estimate import estimate_text_tokens
 from nbagents.models._exchange import Exchange
 from nbagents.models._request import Asked, Defaults, arguments_for, schema_in
 from nbagents.models._wire.params import parsed_content
@@ -151,8 +152,8 @@ class DirectChatClient:
     def count_tokens(
         self, messages: Sequence[LLMMessage], *, tools: Sequence[ToolLike] = ()
     ) -> int:
-        """How many tokens the messages and tools take, by `estimate_tokens`."""
-        return estimate_tokens(messages, tools=tools, model=self.model)
+        """How many tokens they take: estimated, and corrected by what the server has reported."""
+        return calibration.tokens(messages, tools=tools, model=self.model)
 
     def remaining_tokens(
         self, messages: Sequence[LLMMessage], *, tools: Sequence[ToolLike] = ()
@@ -243,6 +244,9 @@ class DirectChatClient:
         if call.builder.usage is None:
             usage = RequestUsage(self._prompt_tokens(call), _tokens_of(result, self.model))
             result = result.model_copy(update={"usage": replace(usage, estimated=True)})
+        else:
+            asked, model = call.asked, call.arguments.get("model", self.model)
+            calibration.learn(asked.messages, result.usage, tools=asked.tools, model=model)
         call.usage = result.usage
         parsed = parsed_content(schema_in(call.asked, self._defaults), result)
         return result if parsed is None else result.model_copy(update={"parsed": parsed})
