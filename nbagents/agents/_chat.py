@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import Any, Self, TypeAlias
 
 from nbagents.agents._approval import Approve
 from nbagents.agents._calls import run_calls
+from nbagents.agents._card import card_bundle
 from nbagents.agents._events import Cleared, TurnEnded, TurnStarted, Watcher, Watchers
+from nbagents.agents._hosted import as_tool, register
 from nbagents.agents._limits import TurnLimits, TurnMeter
+from nbagents.agents._saving import SavedAgent, at_once
 from nbagents.agents._turns import turns_of
 from nbagents.errors import ProtocolError
 from nbagents.messages import (
@@ -18,13 +22,19 @@ from nbagents.messages import (
     FunctionExecutionResultMessage,
     Image,
     LLMMessage,
+    RequestUsage,
     StreamChunk,
     SystemMessage,
     UserMessage,
 )
-from nbagents.model_context import BufferedChatCompletionContext, ChatCompletionContext
+from nbagents.model_context import (
+    BufferedChatCompletionContext,
+    ChatCompletionContext,
+    ChatCompletionContextState,
+)
 from nbagents.models import ChatCompletionClient, ReplyStream, through
-from nbagents.tools import Tool, tools_from
+from nbagents.runtime import AgentRuntime, AgentType
+from nbagents.tools import FunctionTool, Tool, tools_from
 from nbagents.usage import attribute
 
 __all__ = ["ChatAgent", "Event"]
@@ -52,6 +62,9 @@ class ChatAgent:
             nobody can be, such a call does not run.
         limits: What one turn may take.
 
+    Attributes:
+        usage: The tokens of all its replies so far.
+
     Raises:
         ConfigurationError: A tool is none, or two have the same name.
     """
@@ -74,6 +87,7 @@ class ChatAgent:
         self.tools = tools_from(tools)
         self.approve = approve
         self.limits = limits or TurnLimits()
+        self.usage = RequestUsage(0, 0)
         self._turns = turns_of(self.model_context)
         self._watchers = Watchers()
 
@@ -124,6 +138,53 @@ class ChatAgent:
         """
         return self._watchers.add(watcher)
 
+    def save(self, path: str | Path) -> None:
+        """Write name, instructions and conversation to a JSON file; no client and no secret.
+
+        What people and the model said is in the file as it was said.
+        """
+        SavedAgent(
+            name=self.name,
+            system_message=self.system_message,
+            tools=[tool.name for tool in self.tools],
+            conversation=dict(at_once(self.model_context.save_state())),
+        ).write(path)
+
+    @classmethod
+    def load(cls, path: str | Path, client: ChatCompletionClient, **options: Any) -> Self:
+        """Make an agent of a file that `save` wrote.
+
+        Args:
+            path: The file.
+            client: The model client, which may be another than before.
+            **options: As for the constructor; tools must be given again.
+
+        Raises:
+            ConfigurationError: It is another kind of file, damaged, or a tool is missing.
+        """
+        saved = SavedAgent.read(path)
+        named = {"name": saved.name, "system_message": saved.system_message}
+        agent = cls(client, **{**named, **options})
+        saved.check_tools({tool.name: tool for tool in agent.tools})
+        saved.restore(agent.model_context)
+        return agent
+
+    async def register(self, runtime: AgentRuntime, type: str) -> AgentType:  # noqa: A002
+        """Let this agent answer the `UserMessage`s sent to agents of a type in ``runtime``.
+
+        The answer to each is the `CreateResult`. All keys of the type share the conversation.
+        """
+        return await register(self, runtime, type)
+
+    def as_tool(self, name: str | None = None, description: str | None = None) -> FunctionTool:
+        """A tool with which another agent asks this one.
+
+        Args:
+            name: What the other's model calls it; the agent's name when left out.
+            description: When to ask; the agent's instructions when left out.
+        """
+        return as_tool(self, name, description)
+
     async def _turn(
         self, prompt: Prompt, arguments: dict[str, Any], *, streaming: bool
     ) -> AsyncGenerator[Event, None]:
@@ -164,6 +225,7 @@ class ChatAgent:
                     else:
                         yield event
             usage = result.usage if usage is None else usage + result.usage
+            self.usage += result.usage
             reply = self._as_message(result)
             await self.model_context.add_message(reply)
             if isinstance(reply.content, str):
@@ -174,7 +236,8 @@ class ChatAgent:
             results = run_calls(
                 reply.content, self.tools, approve=self.approve, cancellation_token=token
             )
-            answers = await meter.wait(results)
+            with self._turns.waiting():
+                answers = await meter.wait(results)
             await self.model_context.add_message(answers)
             yield answers
 
@@ -213,6 +276,10 @@ class ChatAgent:
     def _as_message(self, result: CreateResult) -> AssistantMessage:
         content = result.content or result.refusal or ""
         return AssistantMessage(content=content, thought=result.thought, source=self.name)
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        state = at_once(self.model_context.save_state())
+        return card_bundle(self, ChatCompletionContextState.model_validate(state).messages)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(name={self.name!r}, client={type(self.client).__name__})"

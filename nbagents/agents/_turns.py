@@ -5,19 +5,34 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import TracebackType
 from weakref import WeakKeyDictionary
+
+from nbagents.errors import RuntimeStateError
 
 __all__ = ["TurnLock", "turns_of"]
 
 
+# The turns whose tools are running here: a turn cannot wait for what waits for it.
+_inside: ContextVar[tuple[object, ...]] = ContextVar("nbagents_turns", default=())
+
+
 class TurnLock:
-    """A fair lock that tasks of different event loops may wait for: ``async with lock``."""
+    """A fair lock that tasks of different event loops may wait for: ``async with lock``.
+
+    Raises:
+        RuntimeStateError: Who asks works for the very turn it would have to wait for: a tool of
+            an agent that asks the agent.
+    """
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._held = False
+        self._turn: object = None
         self._waiting: deque[Future[None]] = deque()
 
     @property
@@ -26,6 +41,24 @@ class TurnLock:
         return self._held
 
     async def __aenter__(self) -> None:
+        if self._held and self._turn in _inside.get():
+            raise RuntimeStateError(
+                "This conversation is in the middle of a turn that waits for the one just asked "
+                "for, so neither could end. Ask another agent, with a context of its own."
+            )
+        await self._acquire()
+        self._turn = object()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Mark that the turn waits for what runs inside: it must not ask for this lock."""
+        token = _inside.set((*_inside.get(), self._turn))
+        try:
+            yield
+        finally:
+            _inside.reset(token)
+
+    async def _acquire(self) -> None:
         with self._mutex:
             if not self._held:
                 self._held = True
@@ -49,6 +82,7 @@ class TurnLock:
         self._pass_on()
 
     def _pass_on(self) -> None:
+        self._turn = None
         with self._mutex:
             while self._waiting:
                 turn = self._waiting.popleft()

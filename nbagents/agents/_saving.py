@@ -1,0 +1,104 @@
+"""An agent as a file: its name, its instructions and its conversation. No client, no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from nbagents.errors import ConfigurationError
+from nbagents.model_context import ChatCompletionContext
+
+__all__ = ["SavedAgent", "at_once"]
+
+T = TypeVar("T")
+
+
+class SavedAgent(BaseModel):
+    """What `ChatAgent.save` writes.
+
+    Attributes:
+        kind: Says what the file is.
+        version: Of the form of the file.
+        name: The agent's name.
+        system_message: Its instructions.
+        tools: The names of its tools; their code is not saved.
+        conversation: All messages of its context.
+    """
+
+    kind: Literal["nbagents.ChatAgent"] = "nbagents.ChatAgent"
+    version: Literal[1] = 1
+    name: str
+    system_message: str | None = None
+    tools: list[str] = []
+    conversation: dict[str, Any]
+
+    def write(self, path: str | Path) -> None:
+        """Write the file, whole or not at all."""
+        target = Path(path)
+        draft = target.with_name(f"{target.name}.part")
+        draft.write_text(self.model_dump_json(indent=2), encoding="utf-8")
+        draft.replace(target)
+
+    @classmethod
+    def read(cls, path: str | Path) -> SavedAgent:
+        """Read a file that `write` wrote.
+
+        Raises:
+            ConfigurationError: It is something else, or damaged.
+        """
+        try:
+            return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
+        except (ValidationError, UnicodeDecodeError) as error:
+            raise _damaged(str(path), error) from error
+
+    def check_tools(self, given: Mapping[str, object]) -> None:
+        """See that the tools the conversation was held with are there again.
+
+        Raises:
+            ConfigurationError: One is missing.
+        """
+        missing = [name for name in self.tools if name not in given]
+        if missing:
+            raise ConfigurationError(
+                f"The agent was saved with the tools {', '.join(missing)}; pass them again: "
+                "ChatAgent.load(path, client, tools=[...])."
+            )
+
+    def restore(self, context: ChatCompletionContext) -> None:
+        """Put the conversation into ``context``.
+
+        Raises:
+            ConfigurationError: It is damaged, or was saved from a context of another kind.
+        """
+        try:
+            at_once(context.load_state(self.conversation))
+        except ValidationError as error:
+            raise _damaged("The conversation", error) from error
+
+
+def _damaged(what: str, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"{what} is not what nbagents saved, or it is damaged ({str(error).splitlines()[0]}). "
+        "Save the agent again."
+    )
+
+
+def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that has nothing to wait for, without an event loop.
+
+    Raises:
+        ConfigurationError: It waits for something.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    coroutine.close()
+    raise ConfigurationError(
+        "This context waits for something when it is saved or loaded. Use its own save_state and "
+        "load_state with await."
+    )

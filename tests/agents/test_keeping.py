@@ -1,0 +1,121 @@
+"""Agents kept: in a file, in a runtime, as a tool, on a card."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from nbagents.agents import ChatAgent
+from nbagents.errors import ConfigurationError
+from nbagents.messages import CreateResult, UserMessage
+from nbagents.model_context import (
+    BufferedChatCompletionContext,
+    ChatCompletionContext,
+    UnboundedChatCompletionContext,
+)
+from nbagents.runtime import AgentId, SingleThreadedAgentRuntime
+from tests.agents.test_tools import add, calls
+from tests.scripted import ScriptedClient
+
+
+async def test_a_saved_agent_remembers_and_holds_no_secret(tmp_path: Path) -> None:
+    client = ScriptedClient(calls(("add", {"a": 1, "b": 2})), "3", "still 3")
+    client.api_key = "sk-secret"  # type: ignore[attr-defined]
+    agent = ChatAgent(client, name="tutor", system_message="Be brief.", tools=[add])
+    await agent.ask("1 + 2?")
+    path = tmp_path / "tutor.json"
+    agent.save(path)
+    assert "sk-secret" not in path.read_text()
+    loaded = ChatAgent.load(path, client, tools=[add])
+    assert (loaded.name, loaded.system_message) == ("tutor", "Be brief.")
+    before = await agent.model_context.get_messages()
+    assert await loaded.model_context.get_messages() == before
+    assert (await loaded.ask("Sure?")).content == "still 3"
+    assert os.listdir(tmp_path) == ["tutor.json"]  # noqa: PTH208 - no draft is left
+
+
+async def test_a_file_of_another_kind_or_a_missing_tool_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "agent.json"
+    path.write_text('{"kind": "recipe"}')
+    with pytest.raises(ConfigurationError, match="not what nbagents saved"):
+        ChatAgent.load(path, ScriptedClient())
+    ChatAgent(ScriptedClient(), tools=[add]).save(path)
+    with pytest.raises(ConfigurationError, match=r"saved with the tools add; pass them again"):
+        ChatAgent.load(path, ScriptedClient())
+    path.write_text(path.read_text().replace('"messages": []', '"messages": [{"type": "?"}]'))
+    with pytest.raises(ConfigurationError, match="damaged"):
+        ChatAgent.load(path, ScriptedClient(), tools=[add])
+
+
+def test_a_context_that_waits_is_told_instead_of_hanging(tmp_path: Path) -> None:
+    class Remote(UnboundedChatCompletionContext):
+        async def save_state(self):  # type: ignore[no-untyped-def]
+            await asyncio.sleep(0)
+            return await super().save_state()
+
+    agent = ChatAgent(ScriptedClient(), model_context=Remote())
+    with pytest.raises(ConfigurationError, match="with await"):
+        agent.save(tmp_path / "x.json")
+
+
+async def test_an_agent_answers_messages_in_a_runtime() -> None:
+    runtime = SingleThreadedAgentRuntime()
+    agent = ChatAgent(ScriptedClient("Hello."))
+    await agent.register(runtime, "tutor")
+    runtime.start()
+    message = UserMessage(content="Hi", source="ada")
+    answer = await runtime.send_message(message, AgentId("tutor", "default"))
+    await runtime.stop_when_idle()
+    assert isinstance(answer, CreateResult)
+    assert answer.content == "Hello."
+
+
+async def test_an_agent_is_a_tool_of_another() -> None:
+    expert = ChatAgent(ScriptedClient("42"), name="expert", system_message="You know answers.")
+    asks = calls(("expert", {"prompt": "What is the answer?"}))
+    chief = ChatAgent(ScriptedClient(asks, "It is 42."), tools=[expert.as_tool()])
+    assert (await chief.ask("Find out.")).content == "It is 42."
+    assert [m.content for m in await expert.model_context.get_messages()] == [
+        "What is the answer?",
+        "42",
+    ]
+    assert "You know answers." in expert.as_tool().description
+
+
+async def test_an_agent_that_asks_itself_is_told_instead_of_hanging() -> None:
+    agent = ChatAgent(ScriptedClient(calls(("assistant", {"prompt": "me?"})), "no"))
+    agent.tools = [agent.as_tool()]
+    assert (await asyncio.wait_for(agent.ask("go"), 5)).content == "no"
+    (result,) = (await agent.model_context.get_messages())[2].content
+    assert "in the middle of a turn" in result.content
+
+
+async def test_a_reader_that_left_a_stream_may_ask_again() -> None:
+    agent = ChatAgent(ScriptedClient("one two", "three"))
+    async for _ in agent.stream("go"):
+        break
+    assert (await asyncio.wait_for(agent.ask("again"), 5)).content == "three"
+
+
+@pytest.mark.parametrize(
+    "context", [UnboundedChatCompletionContext(), BufferedChatCompletionContext(5)]
+)
+async def test_a_card_shows_who_the_agent_is_and_what_was_said(
+    context: ChatCompletionContext,
+) -> None:
+    agent = ChatAgent(
+        ScriptedClient("**Four.**"),
+        name="tutor-of-the-card",
+        system_message="Be brief.",
+        model_context=context,
+        tools=[add],
+    )
+    await agent.ask("2 + 2?")
+    card = agent._repr_mimebundle_()
+    for words in ("tutor-of-the-card · scripted", "Be brief.", "2 + 2?", "2 messages · 11 tokens"):
+        assert words in card["text/plain"]
+    assert "<strong>Four.</strong>" in card["text/html"]
+    assert "Add two numbers." in card["text/html"]
