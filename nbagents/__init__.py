@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nbagents.agents import ChatAgent
     from nbagents.errors import NbAgentsError
     from nbagents.messages import FunctionCall, Image
-    from nbagents.notebook import run
+    from nbagents.notebook import allow_nested_asyncio, run
     from nbagents.runtime import (
         Agent,
         AgentId,
@@ -78,6 +78,7 @@ __all__ = [
     "TypePrefixSubscription",
     "TypeSubscription",
     "__version__",
+    "allow_nested_asyncio",
     "default_subscription",
     "event",
     "ledger",
@@ -116,6 +117,7 @@ _HOMES = {
     "TypePrefixSubscription": "nbagents.runtime",
     "TypeSubscription": "nbagents.runtime",
     "__version__": "nbagents._version",
+    "allow_nested_asyncio": "nbagents.notebook",
     "default_subscription": "nbagents.runtime",
     "event": "nbagents.runtime",
     "ledger": "nbagents.usage",
