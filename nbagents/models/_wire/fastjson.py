@@ -1,8 +1,9 @@
 """JSON from strangers: fast, and one kind of failure.
 
-orjson reads the ordinary case. What it refuses and Python's own reader accepts is read by
-the latter: lone surrogates (a server may cut an emoji in two), NaN, a byte order mark, and
-bytes that are not UTF-8 (replaced, as the event-stream standard decodes them).
+pydantic's reader takes the ordinary case: it is there anyway, and nearly as fast as the fastest.
+What it refuses and Python's own reader accepts is read by the latter: lone surrogates (a server
+may cut an emoji in two), a byte order mark, and bytes that are not UTF-8 (replaced, as the
+event-stream standard decodes them).
 """
 
 from __future__ import annotations
@@ -10,10 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-try:
-    import orjson
-except ImportError:  # a platform without wheels: slower, same answers
-    orjson = None  # type: ignore[assignment]
+from pydantic_core import from_json
 
 __all__ = ["JSONError", "dumps", "loads"]
 
@@ -28,12 +26,10 @@ def loads(data: bytes | str) -> Any:
     Raises:
         JSONError: for whatever is wrong with it, too deep a nesting included.
     """
-    if orjson is not None:
-        try:
-            return orjson.loads(data)
-        except orjson.JSONDecodeError:
-            pass
-    return _patient_loads(data)
+    try:
+        return from_json(data)
+    except ValueError:
+        return _patient_loads(data)
 
 
 def dumps(value: Any) -> str:
