@@ -1,9 +1,11 @@
 """Agents: who holds a conversation, and what happens in it."""
 
-from nbagents.agents._approval import Approve, asking, set_asker
+from nbagents.agents._approval import Approve, asking
+from nbagents.agents._card import cost_of, model_of
 from nbagents.agents._chat import ChatAgent, Event
 from nbagents.agents._events import Cleared, TurnEnded, TurnEvent, TurnStarted
 from nbagents.agents._limits import TurnLimits
+from nbagents.agents._saving import at_once
 
 __all__ = [
     "Approve",
@@ -15,5 +17,7 @@ __all__ = [
     "TurnLimits",
     "TurnStarted",
     "asking",
-    "set_asker",
+    "at_once",
+    "cost_of",
+    "model_of",
 ]

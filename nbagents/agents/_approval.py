@@ -8,33 +8,16 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
+from nbagents import _hooks
 from nbagents.messages import FunctionCall
 from nbagents.tools import Tool
 
-__all__ = ["Approve", "approved", "asking", "set_asker"]
+__all__ = ["Approve", "approved", "asking"]
 
 Approve: TypeAlias = Callable[[FunctionCall, Tool], bool | Awaitable[bool]]
 """Says whether a call may run; it is shown exactly what will run."""
 
-_process: Approve | None = None
 _asker: ContextVar[Approve | None] = ContextVar("nbagents_asker", default=None)
-
-
-def set_asker(asker: Approve) -> Callable[[], None]:
-    """Let ``asker`` ask the person where nobody else is named; a notebook sets its own.
-
-    Returns:
-        A function that takes it away again.
-    """
-    global _process
-    _process = asker
-
-    def remove() -> None:
-        global _process
-        if _process is asker:
-            _process = None
-
-    return remove
 
 
 @contextmanager
@@ -59,7 +42,7 @@ async def approved(call: FunctionCall, tool: Tool, approve: Approve | bool | Non
         return True
     if isinstance(asked, bool):
         return asked
-    asked = asked or _asker.get() or _process
+    asked = asked or _asker.get() or _hooks.ask_person
     if asked is None:
         return None
     answer: Any = asked(call, tool)

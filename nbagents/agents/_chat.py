@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Self, TypeAlias
 from nbagents.agents._approval import Approve
 from nbagents.agents._calls import run_calls
 from nbagents.agents._card import card_bundle
-from nbagents.agents._events import Cleared, TurnEnded, TurnStarted, Watcher, Watchers
+from nbagents.agents._events import Cleared, TurnEnded, TurnStarted, Watcher, watchers_of
 from nbagents.agents._hosted import as_tool, register
 from nbagents.agents._limits import TurnLimits, TurnMeter
 from nbagents.agents._saving import SavedAgent, at_once
@@ -89,7 +90,7 @@ class ChatAgent:
         self.limits = limits or TurnLimits()
         self.usage = RequestUsage(0, 0)
         self._turns = turns_of(self.model_context)
-        self._watchers = Watchers()
+        self._watchers = watchers_of(self.model_context)
 
     @property
     def busy(self) -> bool:
@@ -129,7 +130,7 @@ class ChatAgent:
             self._watchers.tell(Cleared())
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:
-        """Call ``watcher`` with every `TurnEvent` of this agent's turns, whoever asks for them.
+        """Call ``watcher`` with every `TurnEvent` of this conversation, whoever asks.
 
         It is called in the thread of the loop that runs the turn, and must return at once.
 
@@ -137,6 +138,13 @@ class ChatAgent:
             A function that ends it.
         """
         return self._watchers.add(watcher)
+
+    def but(self, **changes: Any) -> Self:
+        """The same agent with other attributes, in the same conversation."""
+        other = copy.copy(self)
+        for name, value in changes.items():
+            setattr(other, name, value)
+        return other
 
     def save(self, path: str | Path) -> None:
         """Write name, instructions and conversation to a JSON file; no client and no secret.

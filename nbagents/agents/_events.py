@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
+from weakref import WeakKeyDictionary
 
 from nbagents.messages import (
     AssistantMessage,
@@ -16,7 +17,15 @@ from nbagents.messages import (
     UserMessage,
 )
 
-__all__ = ["Cleared", "TurnEnded", "TurnEvent", "TurnStarted", "Watcher", "Watchers"]
+__all__ = [
+    "Cleared",
+    "TurnEnded",
+    "TurnEvent",
+    "TurnStarted",
+    "Watcher",
+    "Watchers",
+    "watchers_of",
+]
 
 logger = logging.getLogger("nbagents")
 
@@ -89,3 +98,13 @@ class Watchers:
             if watcher in kept:
                 kept.remove(watcher)
             self._watchers = tuple(kept)
+
+
+_watchers: WeakKeyDictionary[object, Watchers] = WeakKeyDictionary()
+_mutex = threading.Lock()
+
+
+def watchers_of(context: object) -> Watchers:
+    """Return those who watch a conversation, by its context: agents that share one share them."""
+    with _mutex:
+        return _watchers.setdefault(context, Watchers())

@@ -37,6 +37,9 @@ class ChatArguments:
         format: One of the formats of `--format`.
         schema: The variable that holds the pydantic model to ask for.
         fresh: Whether to start a new conversation.
+        new: Whether to make an agent and bind it to ``name``.
+        tools: The expressions of the functions that a new agent may call.
+        buffer: How many messages a new agent remembers.
         no_stream: Whether to wait for the whole reply.
         raw: Whether the prompt goes out without filling in variables.
         budget: What the cell may cost, in US dollars.
@@ -54,6 +57,9 @@ class ChatArguments:
     format: str | None = None
     schema: str | None = None
     fresh: bool = False
+    new: bool = False
+    tools: tuple[str, ...] = ()
+    buffer: int | None = None
     no_stream: bool = False
     raw: bool = False
     budget: float | None = None
@@ -121,6 +127,7 @@ class _Reader:
                 return ChatArguments(help=True)
         if "schema" in found and found.get("format", "json") != "json":
             raise ConfigurationError("--schema asks for JSON; leave --format out.")
+        _check_new(found)
         return ChatArguments(**found)
 
     def _option(self, found: dict[str, Any], in_line: bool) -> None:
@@ -134,13 +141,13 @@ class _Reader:
             found[option.argument] = True
             return
         read = self._read(name, option)
-        if option.argument == "attach":
-            read = (*found.get("attach", ()), *read)
+        if option.argument in _LISTS:
+            read = (*found.get(option.argument, ()), *read)
         found[option.argument] = read
 
     def _read(self, name: str, option: Option) -> Any:
         value = self._value(name, option)
-        if option.argument == "attach":
+        if option.argument in _LISTS:
             # "a, b" is one value.
             while value.endswith(",") or self._rest.startswith(","):
                 if not self._rest:
@@ -193,6 +200,8 @@ class _Reader:
 
 _OPTION = re.compile(r"([^\s=]+)(=?)")
 _WORD = re.compile(r"(\S+)")
+_LISTS = ("attach", "tools")
+
 _QUOTED = {
     '"': re.compile(r'"((?:[^"\\]|\\.|"(?!\s|$))*)"(?=\s|$)'),
     "'": re.compile(r"'(.*?)'(?=\s|$)"),
@@ -202,6 +211,14 @@ _QUOTED = {
 def _is_option(text: str) -> bool:
     """Whether an option comes next, and not a negative number, a dash or ``--``."""
     return re.match(r"--?[^\W\d]", text) is not None
+
+
+def _check_new(found: dict[str, Any]) -> None:
+    if found.get("new"):
+        if "name" not in found:
+            raise ConfigurationError("--new needs a name for the agent: %%chat NAME --new.")
+    elif "tools" in found or "buffer" in found:
+        raise ConfigurationError("--tools and --buffer are for a new agent: %%chat NAME --new ...")
 
 
 def _unknown(name: str, in_line: bool) -> NoReturn:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from nbagents.errors import ConfigurationError
+from nbagents.notebook._variables import NotThereError, did_you_mean, find
 
 if TYPE_CHECKING:
     from nbagents.agents import ChatAgent
     from nbagents.model_context import ChatCompletionContext
     from nbagents.models import ChatCompletionClient
+    from nbagents.notebook._arguments import ChatArguments
 
 __all__ = ["Conversations"]
 
@@ -25,7 +28,9 @@ class Conversations:
     def __init__(self) -> None:
         self._context: ChatCompletionContext | None = None
         self._system: str | None = None
-        self._of_clients: dict[int, ChatAgent] = {}
+        # Weak: a client that no variable holds any more goes, with its connections.
+        self._of_clients: WeakKeyDictionary[ChatCompletionClient, ChatCompletionContext]
+        self._of_clients = WeakKeyDictionary()
 
     def start_over(self) -> None:
         """Forget the notebook's own conversation."""
@@ -63,8 +68,8 @@ class Conversations:
 
         if name not in namespace:
             raise ConfigurationError(
-                f"There is no variable {name!r} to talk to. Make an agent first: "
-                f"{name} = ChatAgent(client). Or put the prompt on the next line."
+                f"There is no variable {name!r} to talk to. Make an agent: %%chat {name} --new, "
+                f"or {name} = ChatAgent(client). Or put the prompt on the next line."
             )
         value = namespace[name]
         if isinstance(value, ChatAgent):
@@ -74,6 +79,29 @@ class Conversations:
         raise ConfigurationError(
             f"{name!r} is of type {type(value).__name__}, which is neither an agent nor a model "
             f"client. Name a variable that holds one."
+        )
+
+    def new(
+        self,
+        arguments: ChatArguments,
+        client: ChatCompletionClient,
+        namespace: Mapping[str, Any],
+        buffer_size: int,
+    ) -> ChatAgent:
+        """Make the agent that ``%%chat NAME --new`` asks for.
+
+        Raises:
+            ConfigurationError: A tool is not there, or is no function.
+        """
+        from nbagents.agents import ChatAgent
+        from nbagents.model_context import BufferedChatCompletionContext
+
+        return ChatAgent(
+            client,
+            name=str(arguments.name),
+            system_message=arguments.system,
+            model_context=BufferedChatCompletionContext(arguments.buffer or buffer_size),
+            tools=[_tool(name, namespace) for name in arguments.tools],
         )
 
     def context(self, buffer_size: int) -> ChatCompletionContext:
@@ -87,7 +115,14 @@ class Conversations:
     def _of_client(self, name: str, client: ChatCompletionClient) -> ChatAgent:
         from nbagents.agents import ChatAgent
 
-        agent = self._of_clients.get(id(client))
-        if agent is None or agent.client is not client:
-            agent = self._of_clients[id(client)] = ChatAgent(client, name=name)
+        agent = ChatAgent(client, name=name, model_context=self._of_clients.get(client))
+        self._of_clients[client] = agent.model_context
         return agent
+
+
+def _tool(name: str, namespace: Mapping[str, Any]) -> Any:
+    try:
+        return find(name, namespace)
+    except NotThereError:
+        hint = did_you_mean(name, namespace) or "; define it in a cell above"
+        raise ConfigurationError(f"--tools: there is no function {name}{hint}") from None

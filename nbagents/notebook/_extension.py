@@ -9,6 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from nbagents._hooks import lend
+from nbagents.notebook._asking import ask_person
+from nbagents.notebook._calls import call_on_main
 from nbagents.notebook._completion import install_completer
 from nbagents.notebook._heartbeat import keep_interruptible
 from nbagents.notebook._magics import ChatMagics
@@ -39,6 +42,7 @@ def load(shell: InteractiveShell) -> None:
         keep_interruptible(shell),
         set_whereabouts(lambda: Whereabouts(cell=shell.displayhook.prompt_count)),
         lambda: set_budget(None),
+        lend(ask=ask_person, call=call_on_main),
     ]
     threading.Thread(target=_prefetch, name="nbagents-prefetch", daemon=True).start()
 

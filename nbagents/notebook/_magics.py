@@ -88,6 +88,13 @@ class ChatMagics(ChatSettings, Magics):
 
         return ledger.to_frame()
 
+    @line_magic
+    def agents(self, line: str) -> pd.DataFrame:
+        """Return the agents that live in the kernel as a DataFrame, a row an agent."""
+        from nbagents.notebook._roster import roster_frame
+
+        return roster_frame(self.shell.user_ns)
+
     @observe("budget")
     def _budget_changed(self, change: dict[str, Any]) -> None:
         from nbagents.usage import Budget, ledger, set_budget
@@ -109,6 +116,9 @@ class ChatMagics(ChatSettings, Magics):
 
         namespace = user_variables(self.shell.user_ns, self.shell.user_ns_hidden)
         agent, notices = self._agent(arguments)
+        if arguments.new and not body.strip():
+            self.shell.display_pub.publish(agent._repr_mimebundle_())
+            return
         info = agent.client.model_info
         prompt = compose(body, arguments, namespace, info).with_notices(notices)
         request = request_for(arguments, self, namespace, info)
@@ -117,16 +127,25 @@ class ChatMagics(ChatSettings, Magics):
         self._bind(arguments, result)
 
     def _agent(self, arguments: ChatArguments) -> tuple[ChatAgent, tuple[str, ...]]:
+        if arguments.new:
+            return self._new_agent(arguments)
         if arguments.name is not None:
             agent = self.conversations.named(arguments.name, self.shell.user_ns)
             if arguments.fresh:
                 run(agent.clear())
-            return _instructed(agent, arguments.system), ()
+            return agent.but(system_message=arguments.system or agent.system_message), ()
         if arguments.fresh:
             self.conversations.start_over()
         client, notices = self.clients.get(arguments.model or self.model)
         system = arguments.system or self.system or None
         return self.conversations.own(client, system=system, buffer_size=self.buffer_size), notices
+
+    def _new_agent(self, arguments: ChatArguments) -> tuple[ChatAgent, tuple[str, ...]]:
+        client, notices = self.clients.get(arguments.model or self.model)
+        namespace = self.shell.user_ns
+        agent = self.conversations.new(arguments, client, namespace, self.buffer_size)
+        self.shell.push({arguments.name: agent})
+        return agent, notices
 
     def _bind(self, arguments: ChatArguments, result: CreateResult) -> None:
         if arguments.out:
@@ -134,20 +153,6 @@ class ChatMagics(ChatSettings, Magics):
             self.shell.push({arguments.out: value})
         # The reply is on screen already: make it `_` and `Out[n]` without showing it again.
         self.shell.displayhook.update_user_ns(result)
-
-
-def _instructed(agent: ChatAgent, system: str | None) -> ChatAgent:
-    """The agent itself, or one of other instructions that shares its memory."""
-    if system is None:
-        return agent
-    from nbagents.agents import ChatAgent
-
-    return ChatAgent(
-        agent.client,
-        name=agent.name,
-        system_message=system,
-        model_context=agent.model_context,
-    )
 
 
 def _cell_budget(limit: float | None) -> AbstractContextManager[object]:

@@ -97,6 +97,9 @@ OPTIONS = (
     Option(("--format",), "format", f"show the reply as {', '.join(FORMATS)}", "FORMAT", _format),
     Option(("--schema",), "schema", "ask for JSON of this pydantic model", "MODEL", _class),
     Option(("--fresh",), "fresh", "start a new conversation"),
+    Option(("--new",), "new", "make an agent and keep it in the variable NAME"),
+    Option(("--tools",), "tools", "functions that the new agent may call", "F,G", _expressions),
+    Option(("--buffer",), "buffer", "how many messages the new agent remembers", "N", _count),
     Option(("--no-stream",), "no_stream", "wait for the whole reply"),
     Option(("--raw",), "raw", "send the prompt without filling in variables"),
     Option(("--budget",), "budget", "refuse a request that may cost more", "USD", _budget),
@@ -124,6 +127,7 @@ CHAT_HELP = f"""Send a prompt to a language model; the reply appears as it is wr
     %chat [OPTIONS] The prompt, on one line.
 
 With NAME the agent in that variable is asked, otherwise the notebook's own conversation goes on.
+    %%chat NAME --new -s "You are ..." --tools f,g   makes the agent first.
 
 {{name}}, {{name.attribute}} and {{name[...]}} in the prompt are filled in from the kernel,
 {{x:.2f}} with a format; not in code, in TeX or within other braces. Nothing is called.

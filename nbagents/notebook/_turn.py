@@ -36,7 +36,7 @@ def request_for(
         ConfigurationError: ``--schema`` names no pydantic model.
     """
     extra: dict[str, Any] = {}
-    if arguments.name and arguments.model:
+    if arguments.name and arguments.model and not arguments.new:
         extra["model"] = arguments.model
     temperature = _first(arguments.temperature, settings.temperature)
     if temperature is not None:

@@ -1,4 +1,4 @@
-"""Where functions run that block: in a worker thread, unless the caller says otherwise."""
+"""Where functions run that block: where the caller or the notebook says, else in a thread."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeAlias
+
+from nbagents import _hooks
 
 __all__ = ["SynchronousCaller", "as_failure", "call_synchronously", "synchronous_calls"]
 
@@ -21,7 +23,7 @@ def synchronous_calls(caller: SynchronousCaller | None) -> Iterator[None]:
     """Have the synchronous tools that are run inside, and in tasks started inside, run there.
 
     Args:
-        caller: For example `asyncio.to_thread`, which is the default, or a function that hands
+        caller: For example `asyncio.to_thread`, the default outside notebooks, or one that hands
             over to the main thread, where the user's objects live. None changes nothing.
     """
     token = _caller.set(caller or _caller.get())
@@ -40,7 +42,7 @@ async def call_synchronously(function: Callable[[], Any]) -> Any:
         except (StopIteration, SystemExit) as error:
             raise as_failure(error) from error
 
-    return await (_caller.get() or asyncio.to_thread)(guarded)
+    return await (_caller.get() or _hooks.call_synchronously or asyncio.to_thread)(guarded)
 
 
 def as_failure(error: BaseException) -> RuntimeError:

@@ -6,6 +6,7 @@ import os
 import queue
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -107,9 +108,16 @@ class Kernel:
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
 
-    def run(self, code: str, timeout: float = 60) -> Cell:
-        """Run a cell to its end."""
-        return self.wait(self.start(code), timeout)
+    def run(
+        self, code: str, timeout: float = 60, answer: Callable[[str], str] | None = None
+    ) -> Cell:
+        """Run a cell to its end; ``answer`` replies to what it asks by ``input``."""
+        if answer is None:
+            return self.wait(self.start(code, allow_stdin=False), timeout)
+        request = self.start(code, allow_stdin=True)
+        question = self._client.get_stdin_msg(timeout=timeout)["content"]["prompt"]
+        self._client.input(answer(question))
+        return self.wait(request, timeout)
 
     def start(self, code: str, **request: Any) -> str:
         """Send a cell to run and return the request's id."""
@@ -136,11 +144,11 @@ class Kernel:
                 cell.reply = reply["content"]
         return cell
 
-    def wait_for_output(self, request: str, timeout: float = 60) -> Cell:
-        """Collect what the cell sends until there is some of it to see."""
+    def wait_for_output(self, request: str, timeout: float = 60, text: str = "[") -> Cell:
+        """Collect what the cell sends until there is some of it to see, with ``text`` in it."""
         cell = Cell()
         deadline = time.monotonic() + timeout
-        while not cell.outputs:
+        while text not in str(cell.outputs or ""):
             self._receive(request, cell, deadline)
         return cell
 

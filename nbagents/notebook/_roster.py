@@ -1,0 +1,61 @@
+"""The agents that live in the kernel, as a DataFrame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from nbagents.agents import ChatAgent, at_once, cost_of, model_of
+from nbagents.runtime import Agent, SingleThreadedAgentRuntime
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["roster_frame"]
+
+
+def roster_frame(namespace: Mapping[str, Any]) -> pd.DataFrame:
+    """Agents in variables, and those that live in runtimes in variables, a row each.
+
+    Columns: ``name`` (the variable; for an agent in a runtime the runtime's, and its address),
+    ``model``, ``messages`` (held), ``tokens`` (read and written so far), ``cost`` (USD) and
+    ``state`` (``idle`` or ``busy``). What is not known is ``<NA>``.
+    """
+    import pandas as pd
+
+    rows = [row for name, value in namespace.items() for row in _rows(name, value)]
+    types = {
+        "name": "string",
+        "model": "string",
+        "messages": "Int64",
+        "tokens": "Int64",
+        "cost": "Float64",
+        "state": "category",
+    }
+    return pd.DataFrame(rows, columns=[*types]).astype(types)
+
+
+def _rows(name: str, value: Any) -> Iterator[dict[str, Any]]:
+    if name.startswith("_"):
+        return
+    if isinstance(value, ChatAgent):
+        yield _row(name, value)
+    elif isinstance(value, SingleThreadedAgentRuntime):
+        for agent_id, agent in value.agents.items():
+            yield _hosted_row(f"{name}: {agent_id}", agent)
+
+
+def _hosted_row(name: str, agent: Agent) -> dict[str, Any]:
+    chat = getattr(agent, "agent", None)
+    return _row(name, chat) if isinstance(chat, ChatAgent) else {"name": name}
+
+
+def _row(name: str, agent: ChatAgent) -> dict[str, Any]:
+    return {
+        "name": name,
+        "model": model_of(agent),
+        "messages": len(at_once(agent.model_context.save_state())["messages"]),
+        "tokens": agent.usage.total_tokens,
+        "cost": cost_of(agent),
+        "state": "busy" if agent.busy else "idle",
+    }

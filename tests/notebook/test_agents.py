@@ -1,0 +1,183 @@
+"""Agents at home in a kernel: made by a cell, listed, asked, and let go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from nbagents.testing import LoopbackServer, completion, stream
+from nbagents.testing import chunk as delta
+from tests.notebook.kernels import Kernel
+
+pytestmark = pytest.mark.kernel
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LoopbackServer]:
+    with LoopbackServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def kernel(server: LoopbackServer) -> Iterator[Kernel]:
+    with Kernel(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY="x") as running:
+        assert running.run("%load_ext nbagents\n%config ChatMagics.model='gpt-4o'").status == "ok"
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _fresh(server: LoopbackServer) -> None:
+    server.forget()
+
+
+def _calls(name: str, arguments: dict[str, Any]) -> Any:
+    call = {
+        "index": 0,
+        "id": "c1",
+        "type": "function",
+        "function": {"name": name, "arguments": json.dumps(arguments)},
+    }
+    return stream(delta(None, None, tool_calls=[call]), delta(None, "tool_calls"))
+
+
+def test_a_cell_makes_an_agent_with_tools_that_run_on_the_main_thread(
+    kernel: Kernel, server: LoopbackServer
+) -> None:
+    kernel.run(
+        "import threading\n"
+        "def where(place: str) -> str:\n"
+        "    'Say where the code runs.'\n"
+        "    return f'{place}: {threading.current_thread() is threading.main_thread()}'"
+    )
+    server.will_reply(_calls("where", {"place": "here"}), "On the main thread.")
+    cell = kernel.run("%%chat tutor --new -s 'Be brief.' --buffer 10 --tools where\nWhere?")
+    assert cell.status == "ok"
+    (output,) = cell.outputs
+    assert output["data"]["text/plain"].startswith("where: called\n\nOn the main thread.")
+    assert "here: True" in output["data"]["text/html"]
+    sent = server.requests[-1].json()["messages"]
+    assert [message["role"] for message in sent] == ["system", "user", "assistant", "tool"]
+    assert kernel.run("print(type(tutor).__name__, tutor.name)").text == "ChatAgent tutor\n"
+
+
+def test_agents_are_listed_with_what_they_hold_and_cost(
+    kernel: Kernel, server: LoopbackServer
+) -> None:
+    server.will_reply("Hello.")
+    kernel.run("%%chat listed --new\nHi")
+    shown = kernel.run(
+        "frame = get_ipython().run_line_magic('agents', '')\n"
+        "print(frame[frame.name == 'listed'].iloc[0].to_dict())"
+    ).text
+    for words in ("'model': 'gpt-4o'", "'messages': 2", "'state': 'idle'"):
+        assert words in shown
+    kernel.run("del listed")
+    assert "listed" not in kernel.run("print(get_ipython().run_line_magic('agents', ''))").text
+
+
+def test_making_an_agent_again_replaces_it(kernel: Kernel, server: LoopbackServer) -> None:
+    server.will_reply("1", "2")
+    kernel.run("%%chat again --new\nHi")
+    cell = kernel.run("%%chat again --new\nHi")
+    assert cell.status == "ok"
+    assert len(server.requests[-1].json()["messages"]) == 1
+
+
+def test_a_mistake_in_making_one_is_told(kernel: Kernel) -> None:
+    for line, words in [
+        ("--new", "--new needs a name"),
+        ("x --tools f", "are for a new agent"),
+        ("x --new --tools nothing", "there is no function nothing"),
+    ]:
+        problem = kernel.run(f"%%chat {line}\nHi").of("error")[0]["traceback"]
+        assert len(problem) == 1
+        assert words in problem[0]
+
+
+@pytest.mark.parametrize(("answer", "ran"), [("y", "True"), ("n", "False")])
+def test_the_person_is_asked_before_a_tool_changes_something(
+    kernel: Kernel, server: LoopbackServer, answer: str, ran: str
+) -> None:
+    kernel.run(
+        "from nbagents import ChatAgent\n"
+        "from nbagents.models import OpenAIChatCompletionClient\n"
+        "from nbagents.tools import tool\n"
+        "deleted = []\n"
+        "@tool(side_effects=True)\n"
+        "def delete(name: str) -> str:\n"
+        "    'Delete a file.'\n"
+        "    deleted.append(name)\n"
+        "    return 'done'\n"
+        f"client = OpenAIChatCompletionClient(model='gpt-4o', base_url={server.base_url!r},"
+        " api_key='x')\n"
+        "keeper = ChatAgent(client, tools=[delete])"
+    )
+    server.will_reply(_calls("delete", {"name": "a\x1b[2Kb"}), "ok")
+    asked: list[str] = []
+
+    def reply(prompt: str) -> str:
+        asked.append(prompt)
+        return answer
+
+    cell = kernel.run("%%chat keeper\nDelete it.", answer=reply)
+    assert cell.status == "ok"
+    assert asked == ["Run delete(name='a\\x1b[2Kb')? [y/N] "]
+    assert kernel.run("print(bool(deleted))").text == f"{ran}\n"
+
+
+def test_where_nobody_can_answer_nothing_runs(kernel: Kernel, server: LoopbackServer) -> None:
+    server.will_reply(_calls("delete", {"name": "a"}), "ok")
+    kernel.run("deleted.clear()")
+    assert kernel.run("%%chat keeper\nDelete it.").status == "ok"
+    assert kernel.run("print(deleted)").text == "[]\n"
+    assert "did not allow it" in json.dumps(server.requests[-1].json())
+
+
+def test_a_synchronous_tool_of_an_awaited_turn_runs_on_the_main_thread(
+    kernel: Kernel, server: LoopbackServer
+) -> None:
+    server.will_reply(
+        completion(
+            tool_calls=[
+                {
+                    "id": "c",
+                    "type": "function",
+                    "function": {"name": "where", "arguments": '{"place": "here"}'},
+                }
+            ]
+        ),
+        completion("ok"),
+    )
+    kernel.run("awaiting = ChatAgent(client, tools=[where])")
+    assert kernel.run("print((await awaiting.ask('Where?')).content)").text == "ok\n"
+    assert "here: True" in json.dumps(server.requests[-1].json())
+
+
+def test_interrupting_a_tool_stops_the_turn_and_undoes_it(
+    kernel: Kernel, server: LoopbackServer
+) -> None:
+    kernel.run(
+        "import time\n"
+        "def sleep() -> str:\n"
+        "    'Sleep.'\n"
+        "    print('asleep')\n"
+        "    time.sleep(30)\n"
+        "    return 'awake'\n"
+        "sleeper = ChatAgent(client, tools=[sleep])"
+    )
+    server.will_reply(_calls("sleep", {}), "never")
+    request = kernel.start("%%chat sleeper\nSleep.")
+    kernel.wait_for_output(request, text="asleep")
+    kernel.interrupt()
+    cell = kernel.wait(request, 10)
+    assert cell.status == "error"
+    assert "Interrupted" in cell.reply["ename"]
+    assert (
+        "messages': 0"
+        in kernel.run(
+            "frame = %agents\nprint(frame[frame.name == 'sleeper'].iloc[0].to_dict())"
+        ).text
+    )
