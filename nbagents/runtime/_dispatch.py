@@ -188,6 +188,8 @@ class Dispatcher:
             self._take(self._queue.popitem(last=False)[0])
         if self._turnstile is not None:
             await asyncio.wait([self._turnstile])
+        # One pass of the loop for a handler that waits for nothing, and one for its end.
+        await asyncio.sleep(0)
         await asyncio.sleep(0)
 
     def _take(self, envelope: Envelope) -> None:
