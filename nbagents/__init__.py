@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from nbagents._version import __version__
     from nbagents.agents import ChatAgent
     from nbagents.errors import NbAgentsError
+    from nbagents.loop import run
     from nbagents.messages import FunctionCall, Image
-    from nbagents.notebook import allow_nested_asyncio, run
+    from nbagents.notebook import allow_nested_asyncio
     from nbagents.runtime import (
         Agent,
         AgentId,
@@ -123,7 +124,7 @@ _HOMES = {
     "ledger": "nbagents.usage",
     "message_handler": "nbagents.runtime",
     "rpc": "nbagents.runtime",
-    "run": "nbagents.notebook",
+    "run": "nbagents.loop",
     "type_subscription": "nbagents.runtime",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from nbagents.notebook._calls import call_on_main
+from nbagents.loop import call_on_main
 
 if TYPE_CHECKING:
     from nbagents.messages import FunctionCall

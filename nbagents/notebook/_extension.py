@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from nbagents._hooks import lend
+from nbagents.loop import call_on_main
 from nbagents.notebook._asking import ask_person
-from nbagents.notebook._calls import call_on_main
 from nbagents.notebook._completion import install_completer
 from nbagents.notebook._heartbeat import keep_interruptible
 from nbagents.notebook._magics import ChatMagics

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from traitlets import observe
 
+from nbagents.loop import InterruptGuard, run
 from nbagents.notebook._arguments import CHAT_HELP, ChatArguments, parse_cell, parse_line
 from nbagents.notebook._clients import Clients
 from nbagents.notebook._conversation import Conversations
-from nbagents.notebook._interrupts import InterruptGuard
-from nbagents.notebook._pump import run
 from nbagents.notebook._settings import ChatSettings
 from nbagents.notebook._variables import user_variables
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from nbagents.agents import ChatAgent, Event
 from nbagents.errors import ConfigurationError
+from nbagents.loop import Interrupted, InterruptGuard, drive
 from nbagents.messages import CreateResult, Image, ModelInfo
 from nbagents.notebook._arguments import ChatArguments
 from nbagents.notebook._display import reply_display
-from nbagents.notebook._interrupts import Interrupted, InterruptGuard
 from nbagents.notebook._prompt import Prompt
-from nbagents.notebook._pump import drive
 from nbagents.notebook._reply import Reply
 from nbagents.notebook._settings import ChatSettings
 from nbagents.notebook._variables import NotThereError, did_you_mean, find

@@ -11,10 +11,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from nbagents.loop import Interrupted, InterruptGuard, drive
 from nbagents.messages import StreamChunk
 from nbagents.notebook._display import reply_display
-from nbagents.notebook._interrupts import Interrupted, InterruptGuard
-from nbagents.notebook._pump import drive
 from nbagents.rendering import reply_bundle
 
 WORDS = "lorem ipsum "

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from nbagents.notebook import _calls, _engine, _interrupts, _pump
-from nbagents.notebook._calls import call_on_main
-from nbagents.notebook._engine import Engine
-from nbagents.notebook._interrupts import Interrupted, InterruptGuard
-from nbagents.notebook._pump import drive, run
+from nbagents.loop import _calls, _engine, _interrupts, _pump
+from nbagents.loop._calls import call_on_main
+from nbagents.loop._engine import Engine
+from nbagents.loop._interrupts import Interrupted, InterruptGuard
+from nbagents.loop._pump import drive, run
 from tests.notebook.kernels import Cell, Kernel
 from tests.notebook.streams import StreamServer, stream_server
 
@@ -27,8 +27,8 @@ SETUP = """
 import time
 from functools import partial
 from nbagents.notebook._outputs import watch_outputs
-from nbagents.notebook._calls import call_on_main
-from nbagents.notebook._pump import run
+from nbagents.loop._calls import call_on_main
+from nbagents.loop._pump import run
 from tests.notebook.streams import *
 watch_outputs(get_ipython())
 """

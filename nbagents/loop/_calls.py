@@ -11,7 +11,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from nbagents.notebook._interrupts import InterruptGuard
+from nbagents.loop._interrupts import InterruptGuard
 
 __all__ = ["Call", "End", "Inbox", "call_on_main", "inbox_of_turn"]
 

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from nbagents.errors import NbAgentsError
-from nbagents.notebook._calls import call_on_main
-from nbagents.notebook._engine import Engine, engine
-from nbagents.notebook._interrupts import Interrupted
-from nbagents.notebook._pump import HEARTBEAT, drive, run
+from nbagents.loop._calls import call_on_main
+from nbagents.loop._engine import Engine, engine
+from nbagents.loop._interrupts import Interrupted
+from nbagents.loop._pump import HEARTBEAT, drive, run
 from tests.notebook.kernels import Kernel
 
 who = contextvars.ContextVar("who", default="nobody")
@@ -105,7 +105,7 @@ class TestEngine:
     def test_a_forked_process_gets_its_own_and_the_parents_goes_on(self) -> None:
         script = (
             "import os\n"
-            "from nbagents.notebook._pump import run\n"
+            "from nbagents.loop._pump import run\n"
             "async def name():\n    return os.getpid()\n"
             "run(name())\n"
             "child = os.fork()\n"
@@ -120,7 +120,7 @@ class TestEngine:
     def test_a_stream_that_runs_when_the_process_ends_is_closed_silently(self) -> None:
         script = (
             "import asyncio, time\n"
-            "from nbagents.notebook._engine import engine\n"
+            "from nbagents.loop._engine import engine\n"
             "async def stream():\n"
             "    try:\n"
             "        await asyncio.sleep(60)\n"
@@ -320,8 +320,8 @@ class TestCallOnMain:
         with Kernel() as kernel:
             kernel.run("""
                 import threading, time
-                from nbagents.notebook._engine import engine
-                from nbagents.notebook._calls import call_on_main
+                from nbagents.loop._engine import engine
+                from nbagents.loop._calls import call_on_main
                 def tool():
                     return threading.current_thread() is threading.main_thread(), busy
                 busy = True

@@ -15,9 +15,9 @@ from collections.abc import AsyncIterable, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 from nbagents.errors import NbAgentsError
-from nbagents.notebook._calls import Call, End, Inbox, inbox_of_turn
-from nbagents.notebook._engine import engine
-from nbagents.notebook._interrupts import Interrupted, InterruptGuard
+from nbagents.loop._calls import Call, End, Inbox, inbox_of_turn
+from nbagents.loop._engine import engine
+from nbagents.loop._interrupts import Interrupted, InterruptGuard
 
 __all__ = ["drive", "run"]
 

@@ -1,4 +1,4 @@
-"""The private event loop, in a daemon thread, on which every turn of the notebook layer runs.
+"""The private event loop, in a daemon thread: where chat cells, panels and `run` have their turns.
 
 It goes on while a cell computes, and it is the same loop in every cell, so that connections
 stay warm between them.
