@@ -59,6 +59,7 @@ class Dispatcher:
         self.watch = Watch()
         self.handling = Handling(registry, interventions, tracer, self.lock, self._handled)
         self.started = False
+        self._started_on: AbstractEventLoop | None = None
         self.refusal: str | None = None
         self._unhandled: BaseException | None = None
         self._queue: OrderedDict[Envelope, None] = OrderedDict()
@@ -96,7 +97,8 @@ class Dispatcher:
 
     def _forget(self) -> None:
         """Give up what was under way on a closed loop; what was published and queued stays."""
-        self.started, self.refusal, self._turnstile = False, None, None
+        self.started = self.started and not (self._started_on and self._started_on.is_closed())
+        self.refusal, self._turnstile = None, None
         for delivery in self._requests:
             self._queue.pop(delivery, None)
         self._requests.clear()
@@ -377,7 +379,7 @@ class Dispatcher:
         """
         if self.refusal is not None:
             raise RuntimeStateError(f"{self.refusal} It cannot be started now.")
-        self.started = True
+        self.started, self._started_on = True, self.loop
         self.pump()
 
     def require_started(self) -> None:

@@ -51,8 +51,14 @@ def handled_types(
     Raises:
         HandlerDefinitionError: An annotation is missing, or names no types.
     """
-    hints = get_type_hints(function)
     name = function.__qualname__
+    try:
+        hints = get_type_hints(function)
+    except NameError as error:
+        raise HandlerDefinitionError(
+            f"{name} is annotated with a name that is not known: {error}. Define it before, "
+            "and at the top level if annotations are postponed."
+        ) from error
     if message not in hints:
         raise HandlerDefinitionError(
             f"{name} does not say which messages it takes; annotate {message!r} with their type."
