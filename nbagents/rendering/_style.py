@@ -32,7 +32,7 @@ _READABLE = """
     --nb-quiet: #9d9d9d; --nb-link: #6cb6ff; --nb-k: #c586c0; --nb-s: #ce9178; --nb-c: #6a9955;
     --nb-m: #b5cea8; --nb-o: #d4d4d4; --nb-f: #dcdcaa; --nb-t: #569cd6;
   }
-  overflow: hidden; unicode-bidi: isolate; overflow-wrap: anywhere;
+  overflow: hidden; padding: .15em .4em 0; unicode-bidi: isolate; overflow-wrap: anywhere;
   line-height: 1.6; max-width: 60em;
   :is(p, li, td, th, h3, h4, h5, h6) { unicode-bidi: plaintext; text-align: start; }
   :is(p, ul, ol, blockquote, pre, .nb-wide, details) { margin: 0 0 .7em; }
