@@ -77,8 +77,9 @@ class Lab:
         self.address = f"http://127.0.0.1:{_free_port()}"
         self._log = home / "server.log"
         # A kernel below pytest would show finished replies only.
-        hidden = ("PYTEST_CURRENT_TEST", "NBAGENTS_RENDER")
-        self._environment = {k: v for k, v in os.environ.items() if k not in hidden}
+        hidden = ("AZURE_", "NBAGENTS_", "OPENAI_", "PYTEST_CURRENT_TEST")
+        self._environment = {k: v for k, v in os.environ.items() if not k.startswith(hidden)}
+        self._environment["NBAGENTS_REQUESTS"] = "loopback"
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
             self._environment[name] = str(home / name.lower())
         self.folder.mkdir()
@@ -153,16 +154,13 @@ class Window:
     Attributes:
         page: Playwright's page.
         strays: The addresses outside of the server that the page asked for.
-        failures: Exceptions that nothing in the page caught.
     """
 
     def __init__(self, lab: Lab, browser: Browser) -> None:
         self.lab = lab
         self.page = browser.new_page(viewport={"width": 1_100, "height": 1_400})
         self.strays: list[str] = []
-        self.failures: list[str] = []
         self.page.on("request", lambda request: self._note(request.url))
-        self.page.on("pageerror", lambda error: self.failures.append(str(error)))
         self.page.on("dialog", lambda dialog: (self.strays.append("dialog"), dialog.dismiss()))
         # A workspace of its own: nothing of what another window has open is restored.
         workspace = f"lab/workspaces/{secrets.token_hex(4)}"
