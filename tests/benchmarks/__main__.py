@@ -7,21 +7,23 @@ import platform
 from importlib.metadata import version
 from statistics import median
 
-from tests.benchmarks import kernels
+from tests.benchmarks import browser, kernels
 from tests.benchmarks.contenders import CONTENDERS
 from tests.benchmarks.rounds import IMPORTS, Rounds, compete, imports, ratio
 from tests.benchmarks.server import running
 
 ROUNDS = 25
+LAB_ROUNDS = 3
 
 
 def main() -> None:
-    """Run the benchmark: about five minutes on an idle machine of two cores."""
+    """Run the benchmark: about nine minutes on an idle machine of two cores."""
     print(f"nbagents beside {_versions()}; Python {platform.python_version()}, ", end="")
     print(f"{os.cpu_count()} cores.\n")
     with running() as address:
         _against_clients(address)
         _in_a_kernel(address)
+        _in_jupyterlab(address)
 
 
 def _against_clients(address: str) -> None:
@@ -48,6 +50,31 @@ def _in_a_kernel(address: str) -> None:
     _line("IOPub, 8,000 chunks", f"{_sent(long)}, {times}", "≤ 6 times the bytes")
     by_hand = kernels.by_hand(address, 2_000)
     _line("the same by hand, 2,000 chunks: all text with every chunk", _sent(by_hand), "")
+
+
+def _in_jupyterlab(address: str) -> None:
+    if not browser.available():
+        print("\nJupyterLab is not measured: there is no Chromium on this machine.")
+        return
+    print()
+    _header(f"in JupyterLab, {browser.CHUNKS:,} chunks (15 KB)", "whole on screen", "page blocked")
+    with browser.lab() as window:
+        for title, pace in (("200 a second", kernels.PER_SECOND), ("as fast as they come", None)):
+            seen = [browser.chat(window, address, pace) for _ in range(LAB_ROUNDS)]
+            _line(f"`%%chat`, {title}", _seconds_behind(seen), _seconds_blocked(seen))
+        seen = [browser.by_hand(window, address, kernels.PER_SECOND)]
+        _line("by hand, 200 a second", _seconds_behind(seen), _seconds_blocked(seen))
+    _line("to reach", "≤ 1 s after the stream's end", "≤ 1.5 s")
+
+
+def _seconds_behind(seen: list[browser.Seen]) -> str:
+    if None in (behind := [each.behind for each in seen]):
+        return f"not {browser.PATIENCE} s after the stream's end"
+    return f"{median(each for each in behind if each is not None):.2f} s after the stream's end"
+
+
+def _seconds_blocked(seen: list[browser.Seen]) -> str:
+    return f"{median(each.blocked for each in seen):.2f} s"
 
 
 def _versions() -> str:

@@ -4,6 +4,7 @@ What it answers is in the path, so that every client sends the same request to i
 
     /chunks/2000/v1                   a reply of 2,000 chunks, as fast as it can be read
     /chunks/2000/per-second/200/v1    the same, 200 chunks a second
+    /ended                            when the last reply ended, in seconds since the epoch
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
@@ -42,6 +44,7 @@ print(periods.round(2))
 
 """
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_ended = [0.0]
 _PATH = re.compile(rb"/chunks/(\d+)(?:/per-second/(\d+))?/v1/chat/completions")
 
 
@@ -122,6 +125,10 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     head = await reader.readuntil(b"\r\n\r\n")
     length = _LENGTH.search(head)
     body = json.loads(await reader.readexactly(int(length[1]) if length else 0) or b"{}")
+    if head.startswith(b"GET /ended "):
+        ended = json.dumps(_ended[-1]).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(ended), ended))
+        return
     path = _PATH.search(head)
     if path is None:
         writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
@@ -135,6 +142,8 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     )
     await _send(_events(chunks), per_second, writer)
     writer.write(b"0\r\n\r\n")
+    await writer.drain()
+    _ended.append(time.time())
 
 
 async def _send(events: list[bytes], per_second: int, writer: asyncio.StreamWriter) -> None:
