@@ -6,8 +6,9 @@ import copy
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
+from nbagents._panels import panel_of
 from nbagents.agents._approval import Approve
 from nbagents.agents._calls import run_calls
 from nbagents.agents._card import card_bundle
@@ -17,6 +18,7 @@ from nbagents.agents._limits import TurnLimits, TurnMeter
 from nbagents.agents._saving import SavedAgent, at_once
 from nbagents.agents._turns import turns_of
 from nbagents.errors import ProtocolError
+from nbagents.loop import run
 from nbagents.messages import (
     AssistantMessage,
     CreateResult,
@@ -37,6 +39,9 @@ from nbagents.models import ChatCompletionClient, ReplyStream, through
 from nbagents.runtime import AgentRuntime, AgentType
 from nbagents.tools import FunctionTool, Tool, tools_from
 from nbagents.usage import attribute
+
+if TYPE_CHECKING:
+    from nbagents.notebook._panel import ChatPanel
 
 __all__ = ["ChatAgent", "Event"]
 
@@ -114,6 +119,19 @@ class ChatAgent:
                     return event
         raise AssertionError("a turn ends in a result or an error")
 
+    def ask_sync(self, prompt: Prompt, **arguments: Any) -> CreateResult:
+        """As `ask`, for code that does not ``await``: in a cell, a callback, a script, a thread.
+
+        It runs on nbagents' own event loop while the calling thread waits, and runs the
+        synchronous tools. The kernel's interrupt, or Ctrl-C, ends the turn.
+
+        Raises:
+            Interrupted: (a KeyboardInterrupt) after the interrupt.
+            RuntimeStateError: A turn of this conversation runs on the event loop of the calling
+                thread, which stands still meanwhile.
+        """
+        return run(self.ask(prompt, **arguments))
+
     def stream(self, prompt: Prompt, **arguments: Any) -> ReplyStream[Event]:
         """Take a turn and yield what happens in it, as it happens.
 
@@ -183,6 +201,10 @@ class ChatAgent:
         The answer to each is the `CreateResult`. All keys of the type share the conversation.
         """
         return await register(self, runtime, type)
+
+    def panel(self) -> ChatPanel:
+        """A chat panel of this conversation; as the last expression of a cell it is shown."""
+        return panel_of(self)
 
     def as_tool(self, name: str | None = None, description: str | None = None) -> FunctionTool:
         """A tool with which another agent asks this one.

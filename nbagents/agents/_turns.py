@@ -13,6 +13,7 @@ from types import TracebackType
 from weakref import WeakKeyDictionary
 
 from nbagents.errors import RuntimeStateError
+from nbagents.loop import stands_still
 
 __all__ = ["TurnLock", "turns_of"]
 
@@ -25,15 +26,16 @@ class TurnLock:
     """A fair lock that tasks of different event loops may wait for: ``async with lock``.
 
     Raises:
-        RuntimeStateError: Who asks works for the very turn it would have to wait for: a tool of
-            an agent that asks the agent.
+        RuntimeStateError: Who asks works for the very turn it would have to wait for (a tool of
+            an agent that asks the agent), or keeps the event loop of that turn waiting.
     """
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._held = False
         self._turn: object = None
-        self._waiting: deque[Future[None]] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: deque[tuple[Future[None], asyncio.AbstractEventLoop]] = deque()
 
     @property
     def held(self) -> bool:
@@ -60,11 +62,14 @@ class TurnLock:
 
     async def _acquire(self) -> None:
         with self._mutex:
+            loop = asyncio.get_running_loop()
             if not self._held:
-                self._held = True
+                self._held, self._loop = True, loop
                 return
+            if any(map(stands_still, (self._loop, *(other for _, other in self._waiting)))):
+                raise RuntimeStateError(_KEPT_WAITING)
             turn: Future[None] = Future()
-            self._waiting.append(turn)
+            self._waiting.append((turn, loop))
         try:
             await asyncio.wrap_future(turn)
         except asyncio.CancelledError:
@@ -85,11 +90,17 @@ class TurnLock:
         self._turn = None
         with self._mutex:
             while self._waiting:
-                turn = self._waiting.popleft()
+                turn, self._loop = self._waiting.popleft()
                 if turn.set_running_or_notify_cancel():
                     turn.set_result(None)
                     return
-            self._held = False
+            self._held, self._loop = False, None
+
+
+_KEPT_WAITING = (
+    "A turn of this conversation runs on the event loop that would have to wait for the one just "
+    "asked for, so neither could end. Await the first turn before, or `await agent.ask(...)` here."
+)
 
 
 _locks: WeakKeyDictionary[object, TurnLock] = WeakKeyDictionary()

@@ -3,7 +3,7 @@
 Knows neither models nor Jupyter: a script that runs an agent uses it just as a chat cell does.
 """
 
-from nbagents.loop._calls import call_on_main
+from nbagents.loop._calls import call_on_main, stands_still
 from nbagents.loop._engine import Engine, engine
 from nbagents.loop._interrupts import Interrupted, InterruptGuard
 from nbagents.loop._pump import drive, run
@@ -16,4 +16,5 @@ __all__ = [
     "drive",
     "engine",
     "run",
+    "stands_still",
 ]

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from nbagents.loop._interrupts import InterruptGuard
 
-__all__ = ["Call", "End", "Inbox", "call_on_main", "inbox_of_turn"]
+__all__ = ["Call", "End", "Inbox", "call_on_main", "inbox_of_turn", "run_calls", "stands_still"]
 
 T = TypeVar("T")
 
@@ -22,17 +22,28 @@ async def call_on_main(function: Callable[..., T], *args: object) -> T:
     """Call ``function`` in the thread that waits for this turn, and wait for its result.
 
     A turn that no thread waits for (a panel's) has it called on the kernel's main thread once
-    that is free, or in a worker thread where there is no kernel.
+    that is free or waits for another turn, or in a worker thread where there is no kernel.
     """
     call: Call[T] = Call(lambda: function(*args))
     inbox = inbox_of_turn.get()
     if inbox is not None and not inbox.closed:
         inbox.put(call, urgent=True)
     elif (kernel := _kernel()) is not None:
-        kernel.io_loop.add_callback(_call_when_free, call)
+        _for_main.append(call)
+        kernel.io_loop.add_callback(_run_calls_when_free)
     else:
         return await asyncio.to_thread(function, *args)
     return await call.outcome()
+
+
+def stands_still(loop: asyncio.AbstractEventLoop | None) -> bool:
+    """Whether ``loop`` does nothing until this turn has ended, because its thread waits for it."""
+    inbox = inbox_of_turn.get()
+    while inbox is not None:
+        if inbox.blocks is loop and loop is not None and not inbox.closed:
+            return True
+        inbox = inbox.outer
+    return False
 
 
 class End:
@@ -44,9 +55,15 @@ class Inbox(Generic[T]):
 
     While `dozing` the thread has something to do at a later time anyway, so that an event does
     not wake it: a burst costs two wake-ups per tick instead of one per event.
+
+    Attributes:
+        blocks: The event loop of the waiting thread, which stands still meanwhile.
+        outer: The inbox of the turn that this one is a part of.
     """
 
     def __init__(self) -> None:
+        self.blocks = asyncio._get_running_loop()  # the public one raises where there is none
+        self.outer = inbox_of_turn.get()
         self.closed = False
         self.dozing = False
         self._items: deque[T | Call[Any] | End] = deque()
@@ -124,11 +141,27 @@ class Call(Generic[T]):
             self._settled.set_result(None)
 
 
-def _call_when_free(call: Call[Any]) -> None:
-    """Run ``call`` on the kernel's idle main thread; the interrupt cancels its turn."""
-    with suppress(KeyboardInterrupt), InterruptGuard() as guard:
-        guard.hold(call.cancel)
-        call.run(guard)
+def run_calls(guard: InterruptGuard) -> None:
+    """Run what turns that no thread waits for have for the main thread, which calls this.
+
+    It may be the one that the caller's own turn has to wait for.
+    """
+    while _for_main:
+        call = _for_main.popleft()
+        try:
+            call.run(guard)
+        except BaseException:
+            call.cancel()
+            raise
+
+
+def _run_calls_when_free() -> None:
+    """Run them on the kernel's idle main thread; the interrupt cancels the turn of the call."""
+    while _for_main:
+        call = _for_main.popleft()
+        with suppress(KeyboardInterrupt), InterruptGuard() as guard:
+            guard.hold(call.cancel)
+            call.run(guard)
 
 
 def _kernel() -> Any:
@@ -136,6 +169,8 @@ def _kernel() -> Any:
     shell = ipython.get_ipython() if ipython is not None else None
     return getattr(shell, "kernel", None)
 
+
+_for_main: deque[Call[Any]] = deque()
 
 inbox_of_turn: contextvars.ContextVar[Inbox[Any] | None] = contextvars.ContextVar(
     "inbox_of_turn", default=None

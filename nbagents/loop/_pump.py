@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 import time
 from asyncio import CancelledError
 from collections.abc import AsyncIterable, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 from nbagents.errors import NbAgentsError
-from nbagents.loop._calls import Call, End, Inbox, inbox_of_turn
+from nbagents.loop._calls import Call, End, Inbox, inbox_of_turn, run_calls
 from nbagents.loop._engine import engine
 from nbagents.loop._interrupts import Interrupted, InterruptGuard
 
@@ -92,6 +93,7 @@ class _Turn(Generic[T]):
         self._cancelled = False
         self._told = False  # the task knows
         self._inbox: Inbox[Any] = Inbox()
+        self._on_main = threading.current_thread() is threading.main_thread()
         self._untold = False  # there were events since the last tick
         self._result: T | None = None
         self._error: BaseException = CancelledError()
@@ -183,6 +185,8 @@ class _Turn(Generic[T]):
 
     def _handle(self, guard: InterruptGuard, on_event: Callable[[Any], None]) -> bool:
         """Do what is in the inbox; whether that was the last of it."""
+        if self._on_main:
+            run_calls(guard)
         for item in self._inbox.take():
             if isinstance(item, End):
                 return True

@@ -128,6 +128,11 @@ class Kernel:
         reply: dict[str, Any] = self._client.complete(code, cursor, reply=True, timeout=60)
         return reply["content"]
 
+    def send_to_widget(self, model_id: str, data: dict[str, Any]) -> None:
+        """Do what a front end does when a person uses a widget."""
+        content = {"comm_id": model_id, "data": data}
+        self._client.shell_channel.send(self._client.session.msg("comm_msg", content))
+
     def interrupt(self) -> None:
         """Press the stop button."""
         self._manager.interrupt_kernel()

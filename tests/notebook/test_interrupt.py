@@ -255,7 +255,7 @@ def test_whatever_line_it_hits_no_stream_stays_open_and_the_handler_is_back(
 ) -> None:
     handler = signal.getsignal(signal.SIGINT)
     reached = 0
-    for at in range(1, 200):
+    for at in range(1, 250):
         own = Engine()  # so that its start is interrupted too
         monkeypatch.setattr(_engine, "_current", [own])
         source, seen = Source(), []
