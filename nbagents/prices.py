@@ -15,7 +15,14 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-__all__ = ["context_window", "cost_usd", "known_as", "priced_models", "set_price"]
+__all__ = [
+    "context_window",
+    "cost_usd",
+    "in_dollars",
+    "known_as",
+    "priced_models",
+    "set_price",
+]
 
 _PER_TOKEN = 1e-6
 # Names that routers and SDKs put before a model's own.
@@ -106,6 +113,16 @@ def known_as(model: str) -> str | None:
     if slash and prefix in _PREFIXES:
         return known_as(rest)
     return _listed(_SNAPSHOT.sub("", name))
+
+
+def in_dollars(cost: float) -> str:
+    """Write a sum as people do: ``$12.00``, ``$0.50``; below ten cents with two digits that count.
+
+    Args:
+        cost: USD.
+    """
+    digits = 2 if cost >= 0.1 or not cost else 1 - math.floor(math.log10(abs(cost)))
+    return f"${cost:,.{max(digits, 2)}f}"
 
 
 def context_window(model: str) -> int | None:

@@ -161,3 +161,17 @@ def test_every_model_that_has_a_price_is_named_once():
     prices.set_price("llama-at-home", input=0, output=0)
     prices.set_price("gpt-4o", input=1, output=1)
     assert prices.priced_models() == (*LIST["models"], "llama-at-home")
+
+
+@pytest.mark.parametrize(
+    ("cost", "written"),
+    [
+        (0, "$0.00"),
+        (1234.5, "$1,234.50"),
+        (0.5, "$0.50"),
+        (0.042, "$0.042"),
+        (1.2e-05, "$0.000012"),
+    ],
+)
+def test_a_sum_is_written_as_people_write_it(cost, written):
+    assert prices.in_dollars(cost) == written

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nbagents.messages import LLMMessage
 from nbagents.model_context import conversation_sections
-from nbagents.prices import cost_usd
+from nbagents.prices import cost_usd, in_dollars
 
 if TYPE_CHECKING:
     from nbagents.agents._chat import ChatAgent
@@ -47,5 +47,5 @@ def _footer(agent: ChatAgent, messages: int) -> str:
     cost = cost_of(agent)
     parts = [f"{messages:,} messages", f"{agent.usage.total_tokens:,} tokens"]
     if cost:
-        parts.append(f"${cost:.2g}")
+        parts.append(in_dollars(cost))
     return " · ".join(parts)

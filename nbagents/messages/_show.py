@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from nbagents.prices import cost_usd
+from nbagents.prices import cost_usd, in_dollars
 
 if TYPE_CHECKING:
     from nbagents.messages._image import Image
@@ -95,9 +95,7 @@ def _cost(result: CreateResult) -> str:
     cost = cost_usd(
         result.model or "", usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens
     )
-    if cost is None:
-        return ""
-    return f"${cost:.2f}" if cost == 0 or cost >= 0.1 else f"${cost:.2g}"
+    return "" if cost is None else in_dollars(cost)
 
 
 def _compared() -> bool:

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from nbagents.errors import BudgetExceededError
-from nbagents.prices import cost_usd
+from nbagents.prices import cost_usd, in_dollars
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +96,7 @@ class Budget:
         return Reservation(partial(self._settle, estimate))
 
     def __repr__(self) -> str:
-        return f"<Budget: {_usd(self.spent)} of {_usd(self.limit)} spent>"
+        return f"<Budget: {in_dollars(self.spent)} of {in_dollars(self.limit)} spent>"
 
     def _settle(self, estimate: float, cost: float | None) -> None:
         if cost is not None and self._ledger is not None:
@@ -107,20 +107,20 @@ class Budget:
 
     def _unpriced(self, model: str) -> str:
         return (
-            f"The price of {model} is not known, so {self.name} of {_usd(self.limit)} cannot be "
-            f"kept. Give it one: nbagents.prices.set_price({model!r}, input=..., output=...) in "
-            "USD per million tokens (0 for a model on your own machine)."
+            f"The price of {model} is not known, so {self.name} of {in_dollars(self.limit)} "
+            f"cannot be kept. Give it one: nbagents.prices.set_price({model!r}, input=..., "
+            "output=...) in USD per million tokens (0 for a model on your own machine)."
         )
 
     def _overspent(self, model: str, estimate: float, prompt: int, reply: int) -> str:
         under_way = ""
         if self._reserved:
-            under_way = f", {_usd(math.fsum(self._reserved))} set aside for others under way"
+            under_way = f", {in_dollars(math.fsum(self._reserved))} set aside for others under way"
         return (
-            f"This request would overspend {self.name} of {_usd(self.limit)} by "
-            f"{_usd(estimate - self.left)}: {_usd(self.spent)} spent{under_way}, and it may cost "
-            f"{_usd(estimate)} ({model}, {prompt:,} tokens in, up to {reply:,} out). "
-            f"Ask for a shorter reply, choose a cheaper model, or {self._advice}."
+            f"This request would overspend {self.name} of {in_dollars(self.limit)} by "
+            f"{in_dollars(estimate - self.left)}: {in_dollars(self.spent)} spent{under_way}, "
+            f"and it may cost {in_dollars(estimate)} ({model}, {prompt:,} tokens in, up to "
+            f"{reply:,} out). Ask for a shorter reply, choose a cheaper model, or {self._advice}."
         )
 
 
@@ -153,9 +153,3 @@ class Reservation:
 
     def __exit__(self, *_: object) -> None:
         self.release()
-
-
-def _usd(dollars: float) -> str:
-    """``$0.50``, ``$12.00``, ``$0.0042``: cents, and two digits where it is less."""
-    digits = 2 if dollars >= 0.1 or not dollars else 1 - math.floor(math.log10(abs(dollars)))
-    return f"${dollars:,.{max(digits, 2)}f}"

@@ -134,7 +134,7 @@ def test_a_result_never_changes() -> None:
 
 def test_a_result_shows_its_text_and_one_line_of_usage_and_cost() -> None:
     bundle = _result(thought="I counted.")._repr_mimebundle_()
-    assert bundle["text/plain"] == "**Two.**\n\ngpt-4o · 1,200 → 3 tokens · $0.003"
+    assert bundle["text/plain"] == "**Two.**\n\ngpt-4o · 1,200 → 3 tokens · $0.0030"
     assert "<strong>Two.</strong>" in bundle["text/html"]
     assert "<details>" in bundle["text/html"]
 
