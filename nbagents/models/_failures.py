@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from nbagents._keys import masked
 from nbagents.errors import (
     APIConnectionError,
     AuthenticationError,
@@ -37,7 +38,6 @@ from nbagents.models._wire.server_errors import (
     advice_for,
     error_described_by,
     error_in,
-    masked,
     message_in,
     one_line,
 )

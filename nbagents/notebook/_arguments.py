@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from nbagents._keys import holds_key, resembles_key
 from nbagents.errors import ConfigurationError
 from nbagents.notebook._options import BY_NAME, CHAT_HELP, Option
-from nbagents.notebook._secrets import holds_key, resembles_key
 from nbagents.notebook._template import expand
 from nbagents.notebook._variables import did_you_mean
 

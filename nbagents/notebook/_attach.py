@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nbagents._keys import mask_keys
 from nbagents.errors import ConfigurationError
 from nbagents.notebook._describe import describe
 from nbagents.notebook._description import fenced
 from nbagents.notebook._pictures import picture_of
-from nbagents.notebook._secrets import mask_keys
 from nbagents.notebook._variables import NotThereError, did_you_mean, find, refuse_secret
 
 if TYPE_CHECKING:

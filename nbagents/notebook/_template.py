@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from nbagents._keys import holds_key
 from nbagents.errors import ConfigurationError
 from nbagents.notebook._describe import inline
 from nbagents.notebook._description import first_line, shorten
-from nbagents.notebook._secrets import holds_key
 from nbagents.notebook._variables import EXPRESSION, NotThereError, find, refuse_secret
 from nbagents.notebook._verbatim import matching_braces, without_code_and_tex
 

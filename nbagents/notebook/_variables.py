@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
+from nbagents._keys import named_like_secret
 from nbagents.errors import ConfigurationError
 from nbagents.notebook._description import first_line
-from nbagents.notebook._secrets import named_like_secret
 
 __all__ = ["EXPRESSION", "NotThereError", "did_you_mean", "find", "refuse_secret", "user_variables"]
 

@@ -10,9 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from nbagents._cancellation import CancellationToken
+from nbagents._keys import masked
 from nbagents.messages import FunctionCall, FunctionExecutionResult
 from nbagents.models._wire.fastjson import JSONError, loads
-from nbagents.models._wire.server_errors import masked, one_line
+from nbagents.models._wire.server_errors import one_line
 from nbagents.tools._base import Tool
 from nbagents.tools._cancelling import until_cancelled
 from nbagents.tools._exceptions import (

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nbagents._keys import masked
 from nbagents.errors import IncompleteReplyError, ProtocolError
 from nbagents.messages import StreamChunk
 from nbagents.models._wire.fastjson import JSONError, loads
 from nbagents.models._wire.reply import ReplyBuilder
-from nbagents.models._wire.server_errors import error_described_by, error_in, masked, one_line
+from nbagents.models._wire.server_errors import error_described_by, error_in, one_line
 from nbagents.models._wire.shapes import completion_to_chunk
 from nbagents.models._wire.sse import EventStreamDecoder, NamedEvent
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from nbagents._keys import masked
 from nbagents.errors import (
     AuthenticationError,
     BadRequestError,
@@ -28,21 +29,12 @@ __all__ = [
     "advice_for",
     "error_described_by",
     "error_in",
-    "masked",
     "message_in",
     "one_line",
 ]
 
 _MAX_MESSAGE = 500
 _MOST_READ = 4 * _MAX_MESSAGE
-
-_SECRETS = re.compile(
-    r"\b(?:sk|pk|rk|gsk|xai|hf)[-_][A-Za-z0-9*][\w.*-]{6,}"
-    r"|\b(?:AIza|eyJ)[\w.*-]{10,}"
-    r"|(?<=(?i:bearer) )[^\s\"',;]{4,}"
-    r"|(?<=(?i:api[-_]key)[=:])\s*[^\s\"',;&]{4,}"
-    r"|\b[0-9a-f]{32,}\b"
-)
 
 # First match wins. What is searched: code, type and message, in lower case.
 _RULES: tuple[tuple[re.Pattern[str], type[RequestError], str], ...] = tuple(
@@ -172,11 +164,6 @@ def error_described_by(
 def advice_for(kind: type[RequestError]) -> str:
     """What to do next about an error of this class; "" when nothing is known."""
     return _ADVICE.get(kind, "")
-
-
-def masked(text: str) -> str:
-    """Hide what looks like a credential: servers echo the key they were given."""
-    return _SECRETS.sub("***", text)
 
 
 def one_line(text: str, longest: int = _MAX_MESSAGE) -> str:

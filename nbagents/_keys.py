@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["holds_key", "mask_keys", "named_like_secret", "resembles_key"]
+__all__ = ["holds_key", "mask_keys", "masked", "named_like_secret", "resembles_key"]
 
 # The forms that the vendors of keys chose so that they are recognised: OpenAI and its like,
 # Google, GitHub, Slack, AWS, Hugging Face, Groq, JSON web tokens, PEM files.
@@ -21,6 +21,15 @@ _KEY = re.compile(
       | -----BEGIN\ [A-Z ]{0,20}PRIVATE\ KEY-----[^-]*(?:-----END\ [A-Z ]{0,20}PRIVATE\ KEY-----)?
     )""",
     re.VERBOSE,
+)
+
+# The same as servers echo them, shortened and starred: rather too much than too little.
+_ECHO = re.compile(
+    r"\b(?:sk|pk|rk|gsk|xai|hf)[-_][A-Za-z0-9*][\w.*-]{6,}"
+    r"|\b(?:AIza|eyJ)[\w.*-]{10,}"
+    r"|(?<=(?i:bearer) )[^\s\"',;]{4,}"
+    r"|(?<=(?i:api[-_]key)[=:])\s*[^\s\"',;&]{4,}"
+    r"|\b[0-9a-f]{32,}\b"
 )
 
 # Azure's keys have no mark: 32 hexadecimal digits, or 84 letters and digits.
@@ -50,6 +59,11 @@ def resembles_key(word: str) -> bool:
 def mask_keys(text: str) -> tuple[str, int]:
     """Replace every key of a well-known form; return the text and how many there were."""
     return _KEY.subn("[key left out]", text)
+
+
+def masked(text: str) -> str:
+    """Hide what looks like a credential in an error: servers echo the key they were given."""
+    return _ECHO.sub("***", text)
 
 
 def named_like_secret(name: str) -> bool:
