@@ -68,9 +68,6 @@ class ChatAgent:
             nobody can be, such a call does not run.
         limits: What one turn may take.
 
-    Attributes:
-        usage: The tokens of all its replies so far.
-
     Raises:
         ConfigurationError: A tool is none, or two have the same name.
     """
@@ -93,9 +90,14 @@ class ChatAgent:
         self.tools = tools_from(tools)
         self.approve = approve
         self.limits = limits or TurnLimits()
-        self.usage = RequestUsage(0, 0)
+        self._used = _Used()
         self._turns = turns_of(self.model_context)
         self._watchers = watchers_of(self.model_context)
+
+    @property
+    def usage(self) -> RequestUsage:
+        """The tokens of all its replies so far."""
+        return self._used.total
 
     @property
     def busy(self) -> bool:
@@ -255,7 +257,7 @@ class ChatAgent:
                     else:
                         yield event
             usage = result.usage if usage is None else usage + result.usage
-            self.usage += result.usage
+            self._used.total += result.usage
             reply = self._as_message(result)
             await self.model_context.add_message(reply)
             if isinstance(reply.content, str):
@@ -313,3 +315,10 @@ class ChatAgent:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(name={self.name!r}, client={type(self.client).__name__})"
+
+
+class _Used:
+    """What an agent's replies took; one for all that `ChatAgent.but` makes of it."""
+
+    def __init__(self) -> None:
+        self.total = RequestUsage(0, 0)

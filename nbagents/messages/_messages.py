@@ -12,6 +12,7 @@ from nbagents.messages._show import (
     calls_markdown,
     parts_markdown,
     results_markdown,
+    speaker,
     text_bundle,
 )
 
@@ -64,7 +65,7 @@ class UserMessage(BaseModel):
     type: Literal["UserMessage"] = "UserMessage"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return text_bundle(parts_markdown(self.content), f"user · {self.source}")
+        return text_bundle(parts_markdown(self.content), speaker("user", self.source))
 
 
 class AssistantMessage(BaseModel):
@@ -84,7 +85,7 @@ class AssistantMessage(BaseModel):
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         content = self.content
         text = content if isinstance(content, str) else calls_markdown(content)
-        return text_bundle(text, f"assistant · {self.source}", self.thought or "")
+        return text_bundle(text, speaker("assistant", self.source), self.thought or "")
 
 
 class FunctionExecutionResult(BaseModel):

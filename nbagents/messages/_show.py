@@ -18,6 +18,7 @@ __all__ = [
     "parts_markdown",
     "result_bundle",
     "results_markdown",
+    "speaker",
     "summary",
     "text_bundle",
 ]
@@ -42,6 +43,11 @@ def text_bundle(markdown: str, label: str, reasoning: str = "") -> dict[str, str
     from nbagents.rendering import reply_bundle
 
     return reply_bundle(markdown, reasoning=reasoning, footer=label)
+
+
+def speaker(role: str, source: str) -> str:
+    """Who says a message: its role and its source, or the one word where they are the same."""
+    return role if source == role else f"{role} · {source}"
 
 
 def summary(result: CreateResult) -> str:

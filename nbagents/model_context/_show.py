@@ -13,7 +13,7 @@ from nbagents.messages import (
     LLMMessage,
     SystemMessage,
 )
-from nbagents.messages._show import calls_markdown, parts_markdown, results_markdown
+from nbagents.messages._show import calls_markdown, parts_markdown, results_markdown, speaker
 
 if TYPE_CHECKING:
     from nbagents.rendering import Section
@@ -57,21 +57,22 @@ def conversation_sections(message: LLMMessage) -> list[Section]:
         case AssistantMessage():
             return _assistant_sections(message)
         case _:
-            return [Section(f"user · {message.source}", _cut(parts_markdown(message.content)))]
+            who = speaker("user", message.source)
+            return [Section(who, _cut(parts_markdown(message.content)))]
 
 
 def _assistant_sections(message: AssistantMessage) -> list[Section]:
     from nbagents.rendering import Section
 
-    speaker = f"assistant · {message.source}"
+    who = speaker("assistant", message.source)
     sections = []
     if message.thought:
-        sections.append(Section(f"{speaker} · thought", _cut(message.thought), folded=True))
+        sections.append(Section(f"{who} · thought", _cut(message.thought), folded=True))
     if isinstance(message.content, str):
-        sections.append(Section(speaker, _cut(message.content)))
+        sections.append(Section(who, _cut(message.content)))
     else:
         calls = _cut(calls_markdown(message.content))
-        sections.append(Section(f"{speaker} · calls {_names(message.content)}", calls, folded=True))
+        sections.append(Section(f"{who} · calls {_names(message.content)}", calls, folded=True))
     return sections
 
 

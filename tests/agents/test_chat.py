@@ -118,3 +118,11 @@ async def test_its_requests_are_counted_under_its_name() -> None:
     assert [(row.source, row.model, row.status) for row in ledger.records[before:]] == [
         ("tutor", "scripted", "complete")
     ]
+
+
+async def test_what_is_asked_with_other_instructions_counts_for_the_agent() -> None:
+    agent = ChatAgent(ScriptedClient("one", "two"))
+    await agent.ask("Count.")
+    once = agent.usage
+    await agent.but(system_message="Be brief.").ask("Count on.")
+    assert agent.usage.total_tokens > once.total_tokens

@@ -187,3 +187,8 @@ def test_model_families_are_a_namespace() -> None:
 def test_a_model_info_that_lacks_a_key_is_told_which() -> None:
     with pytest.raises(ConfigurationError, match="'vision'"):
         validate_model_info({"family": "unknown"})
+
+
+def test_a_source_that_is_the_role_itself_is_said_once() -> None:
+    shown = UserMessage(content="Hi", source="user")._repr_mimebundle_()["text/plain"]
+    assert shown == "Hi\n\nuser"
