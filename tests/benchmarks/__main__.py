@@ -68,13 +68,15 @@ def _in_jupyterlab(address: str) -> None:
 
 
 def _seconds_behind(seen: list[browser.Seen]) -> str:
-    if None in (behind := [each.behind for each in seen]):
+    behind = [each.behind for each in seen if each.behind is not None]
+    if len(behind) < len(seen):
         return f"not {browser.PATIENCE} s after the stream's end"
-    return f"{median(each for each in behind if each is not None):.2f} s after the stream's end"
+    return f"{median(behind):.2f} s after the stream's end"
 
 
 def _seconds_blocked(seen: list[browser.Seen]) -> str:
-    return f"{median(each.blocked for each in seen):.2f} s"
+    blocked = [each.blocked for each in seen if each.blocked is not None]
+    return f"{median(blocked):.2f} s" if len(blocked) == len(seen) else ""
 
 
 def _versions() -> str:
