@@ -10,7 +10,7 @@ from nbagents.rendering._blocks import Block, BlockStream
 from nbagents.rendering._bundle import STATUS_WORDS, Section, block_html, reply_bundle
 from nbagents.rendering._clean import clean, escape, plain
 from nbagents.rendering._code import code_html
-from nbagents.rendering._html import to_html
+from nbagents.rendering._html import html_blocks, to_html
 from nbagents.rendering._inert import inert_markdown
 from nbagents.rendering._sections import sections_bundle
 from nbagents.rendering._style import STYLE
@@ -25,6 +25,7 @@ __all__ = [
     "clean",
     "code_html",
     "escape",
+    "html_blocks",
     "inert_markdown",
     "plain",
     "reply_bundle",

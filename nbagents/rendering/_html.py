@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from nbagents.rendering._clean import clean
 from nbagents.rendering._code import code_html
@@ -13,7 +13,11 @@ from nbagents.rendering._math import is_safe_tex, without_labels
 from nbagents.rendering._parser import parse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from markdown_it.token import Token
+
+Math: TypeAlias = Literal["tex", "mathml"]
 
 MAX_MARKDOWN = 300_000
 """Characters that are set as Markdown; a longer reply is shown as it was written."""
@@ -55,22 +59,44 @@ _TASK = re.compile(r"\[([ xX])\]\s")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
-def to_html(markdown: str) -> str:
+def to_html(markdown: str, *, math: Math = "tex") -> str:
     """A whole reply as safe HTML, without the wrapper that `reply_bundle` puts around it.
 
     HTML in the text is shown as text, an image as a link, an address that is not absolute
     http, https or mailto as text. Longer than `MAX_MARKDOWN` characters it is not parsed.
+
+    Args:
+        markdown: The reply.
+        math: How formulas are left: as TeX for the page's typesetter, or as MathML, which
+            browsers set without one.
     """
+    return "".join(html_blocks(markdown, math=math))
+
+
+def html_blocks(markdown: str, *, math: Math = "tex") -> list[str]:
+    """The HTML of `to_html`, cut between the outermost blocks."""
     markdown = clean(markdown)
     if len(markdown) > MAX_MARKDOWN:
-        return code_html(markdown)
-    return _Writer(len(markdown)).blocks(parse(markdown))
+        return [code_html(markdown)]
+    writer = _Writer(len(markdown), math)
+    blocks = [writer.blocks(tokens) for tokens in _outermost(parse(markdown))]
+    return [block for block in blocks if block]
+
+
+def _outermost(tokens: list[Token]) -> Iterator[list[Token]]:
+    block: list[Token] = []
+    for token in tokens:
+        block.append(token)
+        if token.level == 0 and token.nesting <= 0:
+            yield block
+            block = []
 
 
 class _Writer:
     """Writes the tokens of one text; knows how much may still go into addresses."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, math: Math) -> None:
+        self._math = math
         # one long reference used a thousand times must not make a page of megabytes
         self._address_budget = 100_000 + 3 * size
         self._parts: list[str] = []
@@ -78,6 +104,7 @@ class _Writer:
         self._open_links: list[bool] = []
 
     def blocks(self, tokens: list[Token]) -> str:
+        self._parts = []
         tight_item = False
         for token in tokens:
             if token.type == "inline":
@@ -103,7 +130,7 @@ class _Writer:
         elif kind in ("fence", "code_block"):
             self._parts.append(code_html(token.content, (token.info.split() or [""])[0]))
         elif kind == "math_block":
-            self._parts.append(f"<p>{_math(token)}</p>\n")
+            self._parts.append(f"<p>{_formula(token, self._math)}</p>\n")
 
     def _drop_empty_cells(self) -> None:
         # a thousand columns and rows of one cell would be a million elements
@@ -134,7 +161,7 @@ class _Writer:
         elif kind == "code_inline":
             self._parts.append(f"<code>{html.escape(token.content)}</code>")
         elif kind in ("math_inline", "math_display"):
-            self._parts.append(_math(token))
+            self._parts.append(_formula(token, self._math))
         elif kind == "link_open":
             self._open_link(str(token.attrs.get("href", "")))
         elif kind == "link_close":
@@ -195,12 +222,23 @@ def _cell(token: Token) -> str:
     return f'<{tag} style="text-align:{side}">' if side else f"<{tag}>"
 
 
-def _math(token: Token) -> str:
-    """TeX for the page's typesetter, which looks into this class alone; unsafe TeX as code."""
+def _formula(token: Token, math: Math) -> str:
+    """TeX for the page's typesetter, or MathML; what may not or cannot be set, as code."""
     display = token.type != "math_inline"
-    if not is_safe_tex(token.content):
-        return f"<code>{html.escape(token.content.strip())}</code>"
-    tex = html.escape(without_labels(token.content))
+    tex = token.content
+    if is_safe_tex(tex):
+        if math == "tex":
+            return _marked_tex(without_labels(tex), display)
+        from nbagents.rendering._mathml import mathml
+
+        if set_ := mathml(without_labels(tex), display=display):
+            return set_
+    return f"<code>{html.escape(tex.strip())}</code>"
+
+
+def _marked_tex(tex: str, display: bool) -> str:
+    """TeX in the class into which alone the page's typesetter looks."""
+    tex = html.escape(tex)
     opening, closing = ("$$", "$$") if display else ("$", "$")
     if "$" in tex:
         opening, closing = (r"\[", r"\]") if display else (r"\(", r"\)")
