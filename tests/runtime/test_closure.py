@@ -117,5 +117,5 @@ async def test_a_closure_that_cannot_work_is_refused_when_it_is_registered() -> 
 
 
 def test_only_a_runtime_makes_a_closure_agent() -> None:
-    with pytest.raises(RuntimeStateError, match="use ClosureAgent.register_closure"):
+    with pytest.raises(RuntimeStateError, match=r"use ClosureAgent\.register_closure"):
         ClosureAgent("", one_type)

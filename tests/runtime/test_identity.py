@@ -36,7 +36,8 @@ def test_an_id_is_found_after_a_journey_through_another_process() -> None:
         "sys.stdout.buffer.write(pickle.dumps(AgentId('a', 'b')))"
     )
     there = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-    assert pickle.loads(there.stdout) in {AgentId("a", "b")}
+    known = {AgentId("a", "b")}
+    assert pickle.loads(there.stdout) in known
 
 
 @pytest.mark.parametrize("wrong", ["", "two words", "a/b", "a\n"])

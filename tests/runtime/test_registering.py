@@ -294,7 +294,7 @@ async def test_nothing_keeps_a_runtime_that_nobody_holds() -> None:
 async def test_a_factory_must_take_no_arguments_and_make_the_class() -> None:
     runtime = SingleThreadedAgentRuntime()
     with pytest.raises(ConfigurationError, match="must take no arguments"):
-        await runtime.register_factory("echo", lambda runtime, id: Echo())  # type: ignore
+        await runtime.register_factory("echo", lambda runtime, agent: Echo())  # type: ignore
     await Echo.register(runtime, "echo", Failing)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="made a Failing, not a Echo"):
         await runtime.send_message(Text("hi"), ECHO)
@@ -308,7 +308,7 @@ async def test_an_agent_can_be_looked_at() -> None:
     assert isinstance(await runtime.try_get_underlying_agent_instance(ECHO), Echo)
     with pytest.raises(AgentTypeError, match="is a Echo, not a Slow"):
         await runtime.try_get_underlying_agent_instance(ECHO, Slow)
-    with pytest.raises(AgentLookupError, match="'who' is registered. Registered: echo"):
+    with pytest.raises(AgentLookupError, match=r"'who' is registered\. Registered: echo"):
         await runtime.try_get_underlying_agent_instance(AgentId("who", "x"))
     assert await runtime.agent_metadata(ECHO) == {
         "type": "echo",
@@ -473,7 +473,7 @@ async def test_any_object_with_the_methods_is_an_agent() -> None:
         id = ECHO
         metadata = {"type": "echo", "key": "default", "description": ""}  # noqa: RUF012
 
-        async def bind_id_and_runtime(self, id: AgentId, runtime: Any) -> None: ...
+        async def bind_id_and_runtime(self, id: AgentId, runtime: Any) -> None: ...  # noqa: A002
 
         async def on_message(self, message: Any, ctx: MessageContext) -> Any:
             return message
