@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nbagents.loop import run
     from nbagents.messages import FunctionCall, Image
     from nbagents.notebook import allow_nested_asyncio
+    from nbagents.notebook._panel import ChatPanel
     from nbagents.runtime import (
         Agent,
         AgentId,
@@ -61,6 +62,7 @@ __all__ = [
     "BaseAgent",
     "CancellationToken",
     "ChatAgent",
+    "ChatPanel",
     "ClosureAgent",
     "ClosureContext",
     "DefaultInterventionHandler",
@@ -100,6 +102,7 @@ _HOMES = {
     "BaseAgent": "nbagents.runtime",
     "CancellationToken": "nbagents._cancellation",
     "ChatAgent": "nbagents.agents",
+    "ChatPanel": "nbagents.notebook._panel",
     "ClosureAgent": "nbagents.runtime",
     "ClosureContext": "nbagents.runtime",
     "DefaultInterventionHandler": "nbagents.runtime",

@@ -6,6 +6,7 @@ from nbagents.agents._chat import ChatAgent, Event
 from nbagents.agents._events import Cleared, TurnEnded, TurnEvent, TurnStarted
 from nbagents.agents._limits import TurnLimits
 from nbagents.agents._saving import at_once
+from nbagents.agents._turns import turns_of
 
 __all__ = [
     "Approve",
@@ -20,4 +21,5 @@ __all__ = [
     "at_once",
     "cost_of",
     "model_of",
+    "turns_of",
 ]

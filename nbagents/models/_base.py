@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from nbagents._panels import panel_of
 from nbagents.errors import ConfigurationError
 from nbagents.messages import (
     CreateResult,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from nbagents._cancellation import CancellationToken
     from nbagents.models._client import JsonOutput, ToolChoice, ToolLike
+    from nbagents.notebook._panel import ChatPanel
 
 __all__ = ["BaseChatClient", "checked_url"]
 
@@ -168,6 +170,10 @@ class BaseChatClient:
             **told,
         )
         return ReplyStream(cast("AsyncGenerator[StreamChunk | CreateResult, None]", stream))
+
+    def panel(self) -> ChatPanel:
+        """A chat panel with a new conversation; as the last expression of a cell it is shown."""
+        return panel_of(self)
 
     async def close(self) -> None:
         """Let go of the connections of every loop. A later request opens new ones."""

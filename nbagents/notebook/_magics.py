@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from nbagents.agents import ChatAgent
     from nbagents.messages import CreateResult
+    from nbagents.notebook._panel import ChatPanel
 
 __all__ = ["ChatMagics"]
 
@@ -73,6 +74,25 @@ class ChatMagics(ChatSettings, Magics):
         else:
             context = self.conversations.context(self.buffer_size)
         return history_frame(run(context.save_state()))
+
+    @line_magic
+    def chat_panel(self, line: str) -> ChatPanel:
+        """Open a chat panel.
+
+        %chat_panel          of the notebook's own conversation, which %%chat cells hold
+        %chat_panel tutor    of the agent or client in the variable `tutor`
+        """
+        from nbagents.notebook._panel import ChatPanel
+
+        name = line.strip()
+        if name:
+            return ChatPanel(self.conversations.named(name, self.shell.user_ns))
+        client, notices = self.clients.get(self.model)
+        system, size = self.system or None, self.buffer_size
+        panel = ChatPanel(self.conversations.own(client, system=system, buffer_size=size))
+        for notice in notices:
+            panel.say(notice)
+        return panel
 
     @line_magic
     def usage(self, line: str) -> pd.DataFrame:

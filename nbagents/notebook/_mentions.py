@@ -1,0 +1,76 @@
+"""The kernel's variables in a panel: completed behind ``@``, and attached to a prompt."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from nbagents._keys import named_like_secret
+from nbagents.errors import ConfigurationError
+from nbagents.notebook._description import is_a
+from nbagents.notebook._variables import user_variables
+
+if TYPE_CHECKING:
+    from nbagents.notebook._attach import Attachments
+
+__all__ = ["attached", "mentions", "variables"]
+
+_OFFERED = 50
+_SIZED = (str, bytes, list, tuple, dict, set, frozenset)
+
+
+def variables() -> dict[str, object]:
+    """What the user has bound: in IPython's namespace, or in ``__main__`` where there is none."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is None:
+        return dict(vars(sys.modules["__main__"]))
+    # Copied at once: a cell may bind names while we look.
+    return user_variables(dict(shell.user_ns), dict(shell.user_ns_hidden))
+
+
+def mentions(prefix: str, namespace: Mapping[str, object]) -> list[dict[str, str]]:
+    """The variables that begin with ``prefix``, each with a word on what it is.
+
+    Modules, functions and classes come last, private names only where they are asked for.
+    Nothing of the user's code is run for it.
+    """
+    found = [
+        (_is_code(value), name.casefold(), name, value)
+        for name, value in namespace.items()
+        if name.casefold().startswith(prefix.casefold())
+        and (prefix.startswith("_") or not name.startswith("_"))
+        and not named_like_secret(name)
+    ]
+    found.sort(key=lambda each: each[:3])
+    return [{"name": name, "type": _label(value)} for _, _, name, value in found[:_OFFERED]]
+
+
+def attached(names: Sequence[str], namespace: Mapping[str, object], *, vision: bool) -> Attachments:
+    """What of the variables goes along with a prompt; see `attach`.
+
+    Raises:
+        ConfigurationError: A name is unknown, a secret, or a picture for a model without vision.
+    """
+    from nbagents.notebook._attach import attach
+
+    try:
+        return attach(names, namespace, vision=vision)
+    except ConfigurationError as error:
+        words = str(error).replace("--with: t", "T").replace("--with ", "@").replace(" by -m", "")
+        raise ConfigurationError(words) from error
+
+
+def _is_code(value: object) -> bool:
+    return isinstance(value, type) or callable(value) or type(value).__name__ == "module"
+
+
+def _label(value: object) -> str:
+    name = type(value).__name__
+    if is_a(value, "pandas", "DataFrame", "Series") or is_a(value, "numpy", "ndarray"):
+        shape: tuple[int, ...] = value.shape  # type: ignore[attr-defined]
+        return f"{name} {' x '.join(f'{length:,}' for length in shape)}"
+    if type(value) in _SIZED:
+        return f"{name}, {len(value):,}"  # type: ignore[arg-type]
+    return name

@@ -1,0 +1,284 @@
+"""The chat panel: a widget in which a person talks with an agent, also while a cell is busy."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from nbagents.agents import ChatAgent
+from nbagents.errors import ConfigurationError, NbAgentsError
+from nbagents.loop import engine, run
+from nbagents.models import ChatCompletionClient
+from nbagents.notebook._dialogue import Dialogue, dialogue_of
+from nbagents.notebook._inbound import (
+    Approve,
+    Clear,
+    Complete,
+    Edit,
+    Inbound,
+    Restore,
+    Retry,
+    Send,
+    Stop,
+    Whole,
+    check,
+    read,
+)
+from nbagents.notebook._mentions import mentions, variables
+from nbagents.notebook._saved import SavedCopy, saved_bundle
+from nbagents.notebook._transcript import words_for
+
+__all__ = ["ChatPanel"]
+
+logger = logging.getLogger("nbagents")
+
+_STATIC = Path(__file__).parent / "static"
+_OURS = frozenset(("_css", "_esm", "busy", "messages", "name", "result", "totals", "value"))
+
+
+class ChatPanel(anywidget.AnyWidget):
+    """A chat panel of an agent; the last expression of a cell shows it.
+
+    The conversation is the agent's: what a cell asks it appears in the panel, and the other way
+    round, and all panels of an agent show the same. Replies go on growing while a cell computes.
+    The methods return at once; observers are called on nbagents' own thread.
+
+    Args:
+        agent: An agent, or a model client, with which a new conversation begins.
+
+    Attributes:
+        agent: The agent.
+        name: Its name.
+        messages: The conversation as JSON-able data, oldest first; a panel's front end shows it.
+        busy: Whether a reply is under way.
+        value: The text of the last reply; empty before the first.
+        result: The last reply, with its usage; None before the first.
+        totals: What the replies took together, in words.
+
+    Raises:
+        ConfigurationError: It is neither an agent nor a client.
+    """
+
+    _esm = _STATIC / "panel.js"
+    _css = _STATIC / "panel.css"
+
+    name = traitlets.Unicode(read_only=True).tag(sync=True)
+    messages: Any = traitlets.List(read_only=True).tag(sync=True)
+    busy = traitlets.Bool(read_only=True).tag(sync=True)
+    totals = traitlets.Unicode(read_only=True).tag(sync=True)
+    value = traitlets.Unicode(read_only=True)
+    result = traitlets.Any(allow_none=True, read_only=True)
+
+    def __init__(self, agent: ChatAgent | ChatCompletionClient, **kwargs: Any) -> None:
+        self.agent = _agent(agent)
+        self._seq = 0
+        self._saved = SavedCopy()
+        self._dialogue: Dialogue | None = None
+        super().__init__(**kwargs)
+        self.set_trait("name", self.agent.name)
+        self.on_msg(self._received)
+        self._dialogue = run(dialogue_of(self))
+
+    def send(self, text: str, *, images: Sequence[str] = (), attach: Sequence[str] = ()) -> None:
+        """Ask the agent; the reply appears in the panel, and in `value` when it is there.
+
+        Args:
+            text: The prompt, at most a million characters.
+            images: Images as ``data:image/...;base64,`` addresses, at most 20 MB together.
+            attach: Names of the kernel's variables.
+
+        Raises:
+            ConfigurationError: There is nothing to send, or too much.
+        """
+        message = Send(text=text, images=[*images], attach=[*attach])
+        check(message)
+        self._post(message)
+
+    def stop(self) -> None:
+        """End what panels of this conversation have asked for."""
+        self._post(Stop())
+
+    def retry(self, message: str | None = None) -> None:
+        """Ask a message once more; what followed it is forgotten.
+
+        Args:
+            message: The message's id; the last one when left out.
+        """
+        last = self.messages[-1]["id"] if self.messages else ""
+        self._post(Retry(id=last if message is None else message))
+
+    def edit(self, message: str, text: str) -> None:
+        """Ask ``text`` in place of the user's message of that id; what followed it is forgotten."""
+        self._post(Edit(id=message, text=text))
+
+    def clear(self) -> None:
+        """Have the agent forget the conversation, after the turn under way."""
+        self._post(Clear())
+
+    def restore(self) -> None:
+        """Bring back what was cleared last."""
+        self._post(Restore())
+
+    def say(self, text: str) -> None:
+        """Add a line to the conversation that is nobody's, and that the agent does not see."""
+        if self._dialogue is not None:
+            engine().loop.call_soon_threadsafe(self._dialogue.say, text)
+
+    def wait(self) -> None:
+        """Wait until what panels have asked for has come to its end, well or not.
+
+        The calling thread runs the agent's synchronous tools meanwhile; the kernel's interrupt
+        ends the waiting, and not the reply.
+        """
+        if self._dialogue is not None:
+            run(self._dialogue.ended())
+
+    def close(self) -> None:
+        """End what this panel has asked for, and take the panel away."""
+        dialogue, self._dialogue = self._dialogue, None
+        if dialogue is not None:
+            engine().loop.call_soon_threadsafe(dialogue.leave, self)
+            engine().loop.call_soon_threadsafe(self._saved.flush)
+        super().close()
+
+    def show(self, dialogue: Dialogue, changes: Sequence[Mapping[str, Any]]) -> None:
+        """Take what has changed in the conversation; called by it, on the private loop."""
+        for change in changes:
+            self._seq += 1
+            self._tell({"seq": self._seq, **change})
+        self._take_traits(dialogue)
+        if changes and dialogue.idle:
+            self._saved.renew(self.messages)
+
+    def complain(self, text: str, request: str | None = None) -> None:
+        """Show in words what did not go well; called on the private loop."""
+        self._tell({"kind": "error", "text": text, "request": request})
+
+    def send_state(self, key: Any = None) -> None:
+        """Send traits to the front end, but never the conversation: it goes in pieces."""
+        if key != "messages":
+            super().send_state(key)
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take from the front end what is its own to change: the layout and the like."""
+        super().set_state({k: v for k, v in sync_data.items() if k not in _OURS})
+
+    def _take_traits(self, dialogue: Dialogue) -> None:
+        transcript = dialogue.transcript
+        self.set_trait("messages", transcript.messages)
+        self.set_trait("totals", str(transcript.totals))
+        if transcript.result is not None:
+            self.set_trait("value", transcript.result.text or transcript.result.refusal or "")
+            self.set_trait("result", transcript.result)
+        self.set_trait("busy", not dialogue.idle)
+
+    def _received(self, _: object, content: object, buffers: object) -> None:
+        # On whatever thread the kernel runs comms in, with a loop of its own or none.
+        message = read(content)
+        if message is None:
+            kind = content.get("kind") if isinstance(content, dict) else type(content).__name__
+            logger.info("A panel's front end sent what is no message: %.80r", kind)
+        else:
+            self._post(message)
+
+    def _post(self, message: Inbound) -> None:
+        engine().loop.call_soon_threadsafe(self._do, message, context=contextvars.Context())
+
+    def _do(self, message: Inbound) -> None:
+        """Do what was asked for; on the private loop."""
+        dialogue = self._dialogue
+        if dialogue is None:
+            return
+        if message.request is not None:
+            self._tell({"kind": "acknowledged", "request": message.request})
+        try:
+            self._act(dialogue, message)
+        except NbAgentsError as error:
+            self.complain(str(error), message.request)
+        except Exception as error:
+            logger.exception("A panel could not do what it was asked for.")
+            self.complain(words_for(error), message.request)
+
+    def _act(self, dialogue: Dialogue, message: Inbound) -> None:
+        match message:
+            case Send():
+                dialogue.send(self, message)
+            case Edit():
+                dialogue.retry(self, message.id, edit=message)
+            case Retry():
+                dialogue.retry(self, message.id)
+            case Stop():
+                dialogue.stop()
+            case Clear():
+                dialogue.clear(self)
+            case Restore():
+                dialogue.restore(self)
+            case Approve():
+                dialogue.answer(message.call, message.allowed)
+            case Complete():
+                items = mentions(message.prefix, variables())
+                self._tell({"kind": "completions", "request": message.request, "items": items})
+            case Whole():
+                self._tell_all(dialogue)
+
+    def _tell_all(self, dialogue: Dialogue) -> None:
+        dialogue.flush()
+        self._tell(
+            {
+                "kind": "whole",
+                "seq": self._seq,
+                "messages": dialogue.transcript.messages,
+                "busy": not dialogue.idle,
+                "waiting_for": dialogue.waiting_for,
+                "totals": str(dialogue.transcript.totals),
+            }
+        )
+
+    def _tell(self, content: Mapping[str, Any]) -> None:
+        super().send(dict(content))
+
+    @traitlets.observe("comm")
+    def _answer_where_asked(self, change: Mapping[str, Any]) -> None:
+        """Have the front end's messages handled where they are sent to: on a subshell.
+
+        ipykernel 7.4 hands them to the shell that last sent on the comm, for cells that wait for
+        a widget's answer. That is the main one, so that Stop would wait for the running cell.
+        """
+        comm = change["new"]
+        if callable(getattr(comm, "_reply_subshell_for", None)):
+            comm._reply_subshell_for = lambda data, subshell: subshell
+
+    def __repr__(self) -> str:
+        return f"ChatPanel({self.agent.name!r})"
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import publish_display_data
+
+        data, metadata = self._view()
+        publish_display_data(data, metadata)  # type: ignore[no-untyped-call]
+        self._saved.publish(self.messages)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        data, metadata = self._view()
+        return {**saved_bundle(self.messages), **data}, metadata
+
+    def _view(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        bundle = super()._repr_mimebundle_() if self.comm is not None else None
+        return bundle or ({"text/plain": f"{self!r}, closed"}, {})
+
+
+def _agent(given: object) -> ChatAgent:
+    if isinstance(given, ChatAgent):
+        return given
+    if isinstance(given, ChatCompletionClient) and not isinstance(given, type):
+        return ChatAgent(given)
+    raise ConfigurationError(
+        f"A panel is of an agent or a model client, not of {type(given).__name__}; for example "
+        "ChatPanel(ChatAgent(client))."
+    )

@@ -1,0 +1,130 @@
+"""The conversation as a saved notebook shows it, without a kernel and without the widget.
+
+A widget's view shows nothing in a notebook that is only read, and a bundle that holds a view
+cannot be updated without making the view anew. So a second output stands below the view: the
+conversation as it is then, brought up to date after each reply. The panel's style sheet hides it
+where the view lives. Front ends bring such an output up to date while the page stays open in
+which its cell ran; after that it shows what was last said there.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import secrets
+import sys
+from asyncio import TimerHandle
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nbagents.loop import engine
+from nbagents.messages import (
+    FunctionCall,
+    FunctionExecutionResult,
+    calls_markdown,
+    results_markdown,
+)
+from nbagents.rendering import STATUS_WORDS, Section, sections_bundle
+
+__all__ = ["SavedCopy", "saved_bundle"]
+
+DELAY = 0.5
+"""Seconds after the end of a reply until the copy is brought up to date, at least."""
+BYTES_PER_SECOND = 50_000
+"""What keeping the copy may cost: a long conversation is copied less often."""
+SHOWN = 200
+"""Messages that are shown, the newest."""
+LONGEST = 50_000
+"""Characters of a message that are shown."""
+
+
+class SavedCopy:
+    """An output of the cell that shows a panel; its methods are called on any thread."""
+
+    def __init__(self) -> None:
+        self._slot = f"nbagents-{secrets.token_hex(8)}"
+        self._published = False
+        self._due: TimerHandle | None = None
+        self._messages: Sequence[Mapping[str, Any]] = ()
+
+    def publish(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Show the conversation in the cell that is running, if there is a kernel."""
+        publisher = _publisher()
+        if publisher is not None:
+            self._published = True
+            self._send(publisher, saved_bundle(messages), update=False)
+
+    def renew(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Show it as it is now, soon; on the private loop."""
+        self._messages = messages
+        # nbval does not know updates, so that none is sent where outputs are compared.
+        if self._published and self._due is None and not _compared():
+            loop = engine().loop
+            size = 3 * sum(len(message["markdown"]) for message in messages)
+            delay = DELAY + size / BYTES_PER_SECOND
+            self._due = loop.call_later(delay, self.flush, context=contextvars.Context())
+
+    def flush(self) -> None:
+        """Show it as it is now; on the private loop."""
+        if self._due is None:
+            return
+        self._due.cancel()
+        self._due = None
+        publisher = _publisher()
+        if publisher is not None:
+            self._send(publisher, saved_bundle(self._messages), update=True)
+
+    def _send(self, publisher: Any, bundle: dict[str, str], *, update: bool) -> None:
+        publisher.publish(bundle, {}, transient={"display_id": self._slot}, update=update)
+
+
+def saved_bundle(messages: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """A panel's messages as ``text/html``, ``text/markdown`` and ``text/plain``: all safe."""
+    earlier = len(messages) - SHOWN
+    bundle = sections_bundle(
+        [section for message in messages[-SHOWN:] for section in _sections(message)],
+        header=f"{earlier:,} earlier messages" if earlier > 0 else "",
+    )
+    html = bundle["text/html"] if messages else ""
+    return {**bundle, "text/html": f'<div class="nbagents-saved">{html}</div>'}
+
+
+def _sections(message: Mapping[str, Any]) -> list[Section]:
+    label = f"{message['role']} · {message['source']}"
+    status = STATUS_WORDS.get(message["status"], "")
+    notes = [*([status] if status else []), *message["notes"]]
+    pictures = len(message["images"])
+    if pictures:
+        notes.append(f"{pictures} image" + ("s" if pictures > 1 else ""))
+    said = [Section(" · ".join([label, *notes]), _cut(message["markdown"]))]
+    calls = [
+        Section(f"calls {call['name']}", _call(call), folded=True) for call in message["calls"]
+    ]
+    if calls and not message["markdown"]:
+        return calls
+    return said + calls
+
+
+def _call(call: Mapping[str, Any]) -> str:
+    asked = FunctionCall(id=call["id"], name=call["name"], arguments=call["arguments"])
+    result = FunctionExecutionResult(
+        content=call["result"], name=call["name"], call_id=call["id"], is_error=call["is_error"]
+    )
+    return _cut(f"{calls_markdown([asked])}\n\n{results_markdown([result])}")
+
+
+def _cut(text: str) -> str:
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[:LONGEST]} …\n\n({len(text) - LONGEST:,} more characters)"
+
+
+def _publisher() -> Any:
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    publisher = getattr(shell, "display_pub", None)
+    return publisher if getattr(publisher, "pub_socket", None) is not None else None
+
+
+def _compared() -> bool:
+    return os.environ.get("NBAGENTS_RENDER") == "final" or "PYTEST_CURRENT_TEST" in os.environ
