@@ -1,7 +1,7 @@
 # Everything runs in .venv, which is made on first use; `make help` lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help tour test lint docs notebooks bench lowest constraints browser clean
+.PHONY: help tour test lint docs notebooks bench lowest kernels constraints browser clean
 
 # The first interpreter of these that is recent enough; `make PYTHON=...` chooses another.
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
@@ -78,6 +78,17 @@ $(LOWEST)/.ready: pyproject.toml
 
 lowest: $(LOWEST)/.ready ## run the tests with the oldest supported versions
 	$(LOWEST)/bin/python -m pytest -m "not browser"
+
+# Kernels differ in how they end an interrupted cell and in where they send what is shown.
+KERNELS := 6.31 7.3
+build/kernel-%/.ready: pyproject.toml constraints.txt
+	@mkdir -p build && grep -v '^ipykernel==' constraints.txt > build/kernel-$*.txt
+	$(call environment,$(@D),--constraint build/kernel-$*.txt --editable . --group dev "ipykernel==$*.*")
+	@touch $@
+
+kernels: $(KERNELS:%=build/kernel-%/.ready) ## run the tests of loop and notebook with older kernels
+	set -e; for kernel in $(KERNELS); do \
+		build/kernel-$$kernel/bin/python -m pytest tests/loop tests/notebook; done
 
 constraints: $(READY) ## choose new exact versions of everything
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \
