@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from asyncio import AbstractEventLoop, CancelledError, Task
 from collections import OrderedDict
 from collections.abc import Sequence
-from contextvars import ContextVar, copy_context
+from contextvars import copy_context
 from functools import partial
 from threading import RLock
 from typing import Any
@@ -22,17 +21,19 @@ from nbagents.errors import (
 from nbagents.runtime._deliveries import Delivery, Envelope, Publication, current
 from nbagents.runtime._handling import Handling
 from nbagents.runtime._identity import AgentId, TopicId
-from nbagents.runtime._intervention import InterventionHandler, intervened
-from nbagents.runtime._message_context import MessageContext
+from nbagents.runtime._idleness import Idleness
+from nbagents.runtime._intervention import InterventionHandler
+from nbagents.runtime._message_context import context_of
+from nbagents.runtime._outcomes import Outcomes
 from nbagents.runtime._registry import Registry
 from nbagents.runtime._topics import Topics
 from nbagents.runtime._tracing import MessageTracer
+from nbagents.runtime._turnstile import Turnstile
 from nbagents.runtime._watch import Watch
 
 __all__ = ["Dispatcher"]
 
 _log = logging.getLogger("nbagents.runtime")
-_intervening: ContextVar[bool] = ContextVar("nbagents_intervening", default=False)
 
 
 class Dispatcher:
@@ -52,21 +53,17 @@ class Dispatcher:
     ) -> None:
         self._registry = registry
         self._topics = topics
-        self._interventions = interventions
-        self._ignore_unhandled = ignore_unhandled
         self.lock = RLock()
         self.loop: AbstractEventLoop | None = None
         self.watch = Watch()
-        self.handling = Handling(registry, interventions, tracer, self.lock, self._handled)
+        self.outcomes = Outcomes(ignore_unhandled, self.discard)
+        self._turnstile = Turnstile(interventions, self._passed)
+        self.handling = Handling(registry, self._turnstile, tracer, self.lock, self._ended)
         self.started = False
         self._started_on: AbstractEventLoop | None = None
-        self.refusal: str | None = None
-        self._unhandled: BaseException | None = None
         self._queue: OrderedDict[Envelope, None] = OrderedDict()
         self._requests: set[Delivery] = set()
-        self._seeing: dict[Task[Any], Envelope] = {}
-        self._turnstile: Task[Any] | None = None
-        self._excused: list[set[Delivery]] = []
+        self.idleness = Idleness(self.watch, self.handling, lambda: self.unprocessed)
         self.chores: set[Task[None]] = set()
 
     # Where it runs
@@ -92,18 +89,18 @@ class Dispatcher:
         return True
 
     def _is_vacant(self) -> bool:
-        under_way = self._requests or self.handling.active or self.handling.waiting or self._seeing
-        return not (under_way or self.watch or self._registry.busy)
+        under_way = self._requests or self.handling.active or self.handling.waiting
+        return not (under_way or self._turnstile.inside or self.watch or self._registry.busy)
 
     def _forget(self) -> None:
         """Give up what was under way on a closed loop; what was published and queued stays."""
         self.started = self.started and not (self._started_on and self._started_on.is_closed())
-        self.refusal, self._turnstile = None, None
+        self.outcomes.refusal = None
         for delivery in self._requests:
             self._queue.pop(delivery, None)
         self._requests.clear()
-        self._seeing.clear()
-        self._excused.clear()
+        self._turnstile.forget()
+        self.idleness.forget()
         self.watch.clear()
         self.handling.forget()
         self._registry.forget_making()
@@ -126,13 +123,12 @@ class Dispatcher:
         assert self.loop is not None
         if not self._registry.knows(recipient):
             raise UndeliverableException(f"There is no agent {recipient}. {self._registry.hint()}")
-        if self.refusal is not None:
-            raise UndeliverableException(self.refusal) from self._unhandled
+        self.outcomes.refuse()
         parent = current.get()
         delivery = Delivery(
             message,
             recipient,
-            _context(sender, None, CancellationToken(), message_id),
+            context_of(sender, None, CancellationToken(), message_id),
             copy_context(),
             self.loop.create_future(),
             parent if parent is not None and not parent.ended else None,
@@ -152,22 +148,23 @@ class Dispatcher:
         message_id: str | None,
     ) -> None:
         """Take a message for all that subscribe to a topic."""
-        if self.refusal is not None:
-            _log.info("A message to %s is discarded. %s", topic, self.refusal)
+        if self.outcomes.refusal is not None:
+            _log.info("A message to %s is discarded. %s", topic, self.outcomes.refusal)
             return
-        context = _context(sender, topic, token or CancellationToken(), message_id)
+        context = context_of(sender, topic, token or CancellationToken(), message_id)
         self._accept(Publication(message, topic, context, copy_context()))
 
     @property
     def unprocessed(self) -> int:
         """How many messages no handler has begun with."""
-        return len(self._queue) + len(self._seeing) + self.handling.waiting
+        return len(self._queue) + len(self._turnstile.inside) + self.handling.waiting
 
     def _accept(self, envelope: Envelope) -> None:
-        if _intervening.get():
+        assert self.loop is not None
+        if self._turnstile.is_asked_from_inside():
             # The queue stands still until the intervention handler has its answer.
-            self._see(envelope)
-        elif self._queue or self._turnstile or not self._is_serving():
+            self._turnstile.show(envelope, self.loop)
+        elif self._queue or self._turnstile.turning or not self._is_serving():
             self._queue[envelope] = None
             self.pump()
             self.watch.changed()
@@ -179,24 +176,25 @@ class Dispatcher:
 
     def pump(self) -> None:
         """Hand out what is queued, unless nobody asks for it or an intervention is awaited."""
-        while self._queue and self._turnstile is None and self._is_serving():
+        while self._queue and self._turnstile.turning is None and self._is_serving():
             self._take(self._queue.popitem(last=False)[0])
 
     async def step(self) -> None:
         """Hand out the next message that is queued; wait a moment for one if there is none."""
         if not self._queue:
             await self.watch.change(0.1)
-        if self._queue and self._turnstile is None:
+        if self._queue and self._turnstile.turning is None:
             self._take(self._queue.popitem(last=False)[0])
-        if self._turnstile is not None:
-            await asyncio.wait([self._turnstile])
+        if self._turnstile.turning is not None:
+            await asyncio.wait([self._turnstile.turning])
         # One pass of the loop for a handler that waits for nothing, and one for its end.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
     def _take(self, envelope: Envelope) -> None:
-        if self._interventions:
-            self._turnstile = self._see(envelope)
+        assert self.loop is not None
+        if self._turnstile.handlers:
+            self._turnstile.enter(envelope, self.loop)
         else:
             self._hand_out(envelope)
 
@@ -208,7 +206,7 @@ class Dispatcher:
         try:
             recipients = self._topics.recipients(envelope.topic)
         except Exception as error:  # noqa: BLE001 - subscriptions are other people's code
-            self._failed(error, f"A subscription failed for the topic {envelope.topic}")
+            self.outcomes.failed(error, f"A subscription failed for the topic {envelope.topic}")
             return
         for recipient in recipients:
             if recipient != envelope.context.sender:
@@ -217,99 +215,45 @@ class Dispatcher:
     def _hand_to(self, recipient: AgentId, published: Publication) -> None:
         assert self.loop is not None
         given = published.context
-        context = _context(given.sender, given.topic_id, CancellationToken(), given.message_id)
+        context = context_of(given.sender, given.topic_id, CancellationToken(), given.message_id)
         delivery = Delivery(published.message, recipient, context, published.variables.copy())
         self._link(delivery, given.cancellation_token)
         if not delivery.ended:
             self.handling.line_up(delivery, self.loop)
 
-    # Interventions
-
-    def _see(self, envelope: Envelope) -> Task[Any]:
-        assert self.loop is not None
-        variables = envelope.variables.copy()
-        task = self.loop.create_task(self._shown(envelope), context=variables)
-        self._seeing[task] = envelope
-        if isinstance(envelope, Delivery):
-            envelope.task = task
-        task.add_done_callback(partial(self._seen, envelope))
-        return task
-
-    async def _shown(self, envelope: Envelope) -> Any:
-        _intervening.set(True)
-        message, context = envelope.message, envelope.context
-        for one in self._interventions:
-            if isinstance(envelope, Delivery):
-                name, to = "on_send", envelope.recipient
-                change = one.on_send(message, message_context=context, recipient=to)
-            else:
-                name = "on_publish"
-                change = one.on_publish(message, message_context=context)
-            message = await intervened(change, message, f"{type(one).__name__}.{name}")
-        return message
-
-    def _seen(self, envelope: Envelope, task: Task[Any]) -> None:
+    def _passed(self, envelope: Envelope, error: BaseException | None) -> None:
+        """Go on with a message that the intervention handlers have seen."""
         with self.lock:
-            self._seeing.pop(task, None)
-            if self._turnstile is task:
-                self._turnstile = None
-            error = _error_of(task)
-            if error is None:
-                envelope.message = task.result()
             if isinstance(envelope, Delivery):
-                self._request_seen(envelope, error)
-            elif error is None and self.refusal is None:
+                if envelope.ended:
+                    self._requests.discard(envelope)
+                elif error is None:
+                    self._hand_out(envelope)
+                else:
+                    envelope.end()
+                    self._ended(envelope, None, error)
+            elif error is None and self.outcomes.refusal is None:
                 self._hand_out(envelope)
             elif isinstance(error, MessageDroppedException):
                 _log.info("%s", error)
             elif error is not None and not isinstance(error, CancelledError):
-                self._failed(error, f"An intervention handler failed for {envelope.topic}")
+                what = f"An intervention handler failed for {envelope.topic}"
+                self.outcomes.failed(error, what)
             self.pump()
             self.watch.changed()
 
-    def _request_seen(self, delivery: Delivery, error: BaseException | None) -> None:
-        delivery.task = None
-        if delivery.ended:
-            self._requests.discard(delivery)
-        elif error is None:
-            self._hand_out(delivery)
-        else:
-            delivery.end()
-            self._handled(delivery, None, error)
-
     # How it ends
 
-    def _handled(self, delivery: Delivery, answer: Any, error: BaseException | None) -> None:
+    def _ended(self, delivery: Delivery, answer: Any, error: BaseException | None) -> None:
         self._requests.discard(delivery)
-        what = f"{delivery.recipient} failed with a {type(delivery.message).__name__}"
-        if delivery.answer is None:
-            withdrawn = delivery.context.cancellation_token.is_cancelled()
-            if error is not None and not (withdrawn and isinstance(error, CancelledError)):
-                self._failed(error, f"{what} that was published")
-        elif delivery.answer.done():
-            if error is not None and not isinstance(error, CancelledError):
-                _log.error("%s for whose answer nobody waits", what, exc_info=error)
-        elif error is not None:
-            _raise_in(delivery, error)
-        else:
-            delivery.answer.set_result(answer)
+        self.outcomes.settle(delivery, answer, error)
         self.watch.changed()
-
-    def _failed(self, error: BaseException, what: str) -> None:
-        _log.error("%s: %s", what, error, exc_info=error)
-        if not self._ignore_unhandled and self._unhandled is None:
-            self._unhandled = error
-            self.refusal = (
-                f"The runtime has halted: {what}. Await its stop() to see the error; then start "
-                "it again."
-            )
-            self.discard(self.refusal)
 
     def raise_unhandled(self) -> None:
         """Raise the error that has halted the runtime, if one has; it can be used again."""
-        error, self._unhandled = self._unhandled, None
+        error = self.outcomes.take_unhandled()
         if error is not None:
-            self.started, self.refusal = False, None
+            self.started = False
             raise error
 
     def _link(self, delivery: Delivery, token: CancellationToken | None) -> None:
@@ -351,7 +295,7 @@ class Dispatcher:
 
     def discard(self, why: str, kind: str | None = None) -> None:
         """Fail what no handler has begun with; of one agent type only, if ``kind`` is given."""
-        unbegun = [*self._queue, *self._seeing.values(), *self.handling.in_line()]
+        unbegun = [*self._queue, *self._turnstile.inside.values(), *self.handling.in_line()]
         for envelope in unbegun:
             if isinstance(envelope, Delivery):
                 if kind is None or envelope.recipient.type == kind:
@@ -360,11 +304,10 @@ class Dispatcher:
                 self._queue.pop(envelope, None)
                 _log.info("A message to %s is discarded. %s", envelope.topic, why)
         if kind is None:
-            for task in self._seeing:
-                task.cancel()
+            self._turnstile.empty()
 
     def _discard(self, delivery: Delivery, why: str) -> None:
-        _raise_in(delivery, UndeliverableException(why))
+        delivery.fail(UndeliverableException(why))
         if delivery.task is not None:
             delivery.task.cancel()
         self._drop(delivery)
@@ -377,74 +320,33 @@ class Dispatcher:
         Raises:
             RuntimeStateError: The runtime is being stopped.
         """
-        if self.refusal is not None:
-            raise RuntimeStateError(f"{self.refusal} It cannot be started now.")
+        if self.outcomes.refusal is not None:
+            raise RuntimeStateError(f"{self.outcomes.refusal} It cannot be started now.")
         self.started, self._started_on = True, self.loop
         self.pump()
 
     def require_started(self) -> None:
         """Raise a `RuntimeStateError` unless the runtime is started, or halted by an error."""
-        if not self.started and self._unhandled is None:
+        if not self.started and self.outcomes.unhandled is None:
             raise RuntimeStateError("The runtime is not started; there is nothing to stop.")
 
     def is_running(self) -> bool:
         """Whether it is started, and no error has halted it."""
-        return self.started and self._unhandled is None
-
-    def is_idle(self) -> bool:
-        """Whether nothing is queued or handled, but for the handlers that wait for just that."""
-        if self.unprocessed:
-            return False
-        return all(any(one in own for own in self._excused) for one in self.handling.active)
-
-    async def until_idle(self) -> None:
-        """Wait until nothing is queued or handled; a handler does not wait for itself."""
-        here = current.get()
-        own = here.chain() if here is not None else set()
-        self._excused.append(own)
-        self.watch.changed()
-        try:
-            await self.watch.until(self.is_idle)
-        finally:
-            if own in self._excused:
-                self._excused.remove(own)
+        return self.started and self.outcomes.unhandled is None
 
     async def halt(self, why: str, *, cancel: bool = False) -> None:
         """Discard what is queued, and wait for, or cancel, what is handled."""
-        self.started, self.refusal = False, why
+        self.started, self.outcomes.refusal = False, why
         self.discard(why)
         if cancel:
             here = current.get()
             for delivery in self.handling.active - (here.chain() if here else set()):
-                _raise_in(delivery, UndeliverableException(why))
+                delivery.fail(UndeliverableException(why))
                 delivery.context.cancellation_token.cancel()
         try:
-            await self.until_idle()
+            await self.idleness.reached()
             # A handler that stops the runtime would wait for its own agent to be done.
             while self.chores and current.get() is None:
                 await asyncio.wait(self.chores)
         finally:
-            self.refusal = None
-
-
-def _context(
-    sender: AgentId | None,
-    topic: TopicId | None,
-    token: CancellationToken,
-    message_id: str | None,
-) -> MessageContext:
-    return MessageContext(sender, topic, topic is None, token, message_id or str(uuid.uuid4()))
-
-
-def _error_of(task: Task[Any]) -> BaseException | None:
-    try:
-        return task.exception()
-    except CancelledError as cancelled:
-        return cancelled
-
-
-def _raise_in(delivery: Delivery, error: BaseException) -> None:
-    if delivery.answer is not None and not delivery.answer.done():
-        delivery.answer.set_exception(error)
-        # A sender that is cancelled at this moment does not come for it, and that is no news.
-        delivery.answer.exception()
+            self.outcomes.refusal = None

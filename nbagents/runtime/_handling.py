@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, CancelledError, Task
-from collections.abc import Callable, Iterator, Sequence
+from asyncio import AbstractEventLoop, Task
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
 from threading import RLock
@@ -12,9 +12,9 @@ from typing import Any
 from nbagents.runtime._deliveries import Delivery, Line, current, waits_for_itself
 from nbagents.runtime._identity import AgentId, handling_agent
 from nbagents.runtime._instantiation import leave_factory
-from nbagents.runtime._intervention import InterventionHandler, intervened
 from nbagents.runtime._registry import Registry
 from nbagents.runtime._tracing import MessageTracer
+from nbagents.runtime._turnstile import Turnstile, error_of
 
 __all__ = ["Handling"]
 
@@ -26,7 +26,7 @@ class Handling:
 
     Args:
         registry: The agents.
-        interventions: What sees the answers.
+        turnstile: Where answers pass the intervention handlers.
         tracer: What traces the handling, if anything.
         lock: Held while the state changes.
         ended: Told how each delivery ended: its answer, or the error.
@@ -35,13 +35,13 @@ class Handling:
     def __init__(
         self,
         registry: Registry,
-        interventions: Sequence[InterventionHandler],
+        turnstile: Turnstile,
         tracer: MessageTracer | None,
         lock: RLock,
         ended: Ended,
     ) -> None:
         self._registry = registry
-        self._interventions = interventions
+        self._turnstile = turnstile
         self._tracer = tracer
         self._lock = lock
         self._report = ended
@@ -111,24 +111,19 @@ class Handling:
         delivery.agent = agent
         if line.waiting and self._is_concurrent(agent):
             self._open(line, delivery)
-        if self._tracer is None and not self._interventions:
+        if self._tracer is None and not self._turnstile.handlers:
             return await agent.on_message(delivery.message, ctx=delivery.context)
         with self._span(delivery):
             answer = await agent.on_message(delivery.message, ctx=delivery.context)
-            return answer if delivery.answer is None else await self._seen(delivery, answer)
+            if delivery.answer is None:
+                return None
+            return await self._turnstile.answer(delivery, answer)
 
     def _span(self, delivery: Delivery) -> Any:
         if self._tracer is None:
             return nullcontext()
         message_id = delivery.context.message_id
         return self._tracer.span("process", delivery.recipient, delivery.message, message_id)
-
-    async def _seen(self, delivery: Delivery, answer: Any) -> Any:
-        sender, recipient = delivery.recipient, delivery.context.sender
-        for one in self._interventions:
-            change = one.on_response(answer, sender=sender, recipient=recipient)
-            answer = await intervened(change, answer, f"{type(one).__name__}.on_response")
-        return answer
 
     def _open(self, line: Line, delivery: Delivery) -> None:
         """Begin all that waits: the agent, now that it is made, takes several messages."""
@@ -141,11 +136,7 @@ class Handling:
 
     def _ended(self, delivery: Delivery, line: Line, task: Task[Any]) -> None:
         with self._lock:
-            error: BaseException | None
-            try:
-                error = task.exception()
-            except CancelledError as cancelled:
-                error = cancelled
+            error = error_of(task)
             line.active.discard(delivery)
             self.active.discard(delivery)
             self._advance(delivery.recipient, line, task.get_loop())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 
 from nbagents._cancellation import CancellationToken
 from nbagents.runtime._identity import AgentId, TopicId
 
-__all__ = ["MessageContext"]
+__all__ = ["MessageContext", "context_of"]
 
 
 @dataclass
@@ -27,3 +28,13 @@ class MessageContext:
     is_rpc: bool
     cancellation_token: CancellationToken
     message_id: str
+
+
+def context_of(
+    sender: AgentId | None,
+    topic: TopicId | None,
+    token: CancellationToken,
+    message_id: str | None = None,
+) -> MessageContext:
+    """Return the context of a message that was published to ``topic``, or sent without one."""
+    return MessageContext(sender, topic, topic is None, token, message_id or str(uuid.uuid4()))

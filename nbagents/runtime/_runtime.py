@@ -200,7 +200,7 @@ class SingleThreadedAgentRuntime(AgentHost):
 
         async def stop() -> None:
             self._dispatcher.require_started()
-            await self._dispatcher.until_idle()
+            await self._dispatcher.idleness.reached()
             self._dispatcher.started = False
             self._dispatcher.raise_unhandled()
 

@@ -218,7 +218,7 @@ async def play(seed: int) -> None:
     assert dispatcher.handling.active == set()
     assert dispatcher.handling._lines == {}
     assert dispatcher._requests == set()
-    assert dispatcher._seeing == {}
+    assert dispatcher._turnstile.inside == {}
     assert [token for token in scenario.tokens if token._callbacks] == []
 
 
