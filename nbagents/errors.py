@@ -5,6 +5,7 @@ The tree::
     NbAgentsError
     ├── ConfigurationError            a setting is missing or wrong (also a ValueError)
     │   └── HandlerDefinitionError    a handler's annotations are missing or not kept to
+    ├── CassetteMissError             a request that was never recorded, where none may be sent
     ├── BudgetExceededError           the request would cost more than was allowed
     ├── TurnLimitError                a turn took more rounds, calls or seconds than allowed
     ├── AgentLookupError              no such agent or subscription (also a LookupError)
@@ -46,6 +47,7 @@ __all__ = [
     "BadRequestError",
     "BudgetExceededError",
     "CantHandleException",
+    "CassetteMissError",
     "ConfigurationError",
     "ContentFilterError",
     "ContextLengthError",
@@ -86,6 +88,10 @@ class HandlerDefinitionError(ConfigurationError, AssertionError):
 
 class BudgetExceededError(NbAgentsError):
     """The request would cost more than the budget leaves."""
+
+
+class CassetteMissError(NbAgentsError):
+    """The request is not among those recorded in the cassette, and none may be sent."""
 
 
 class TurnLimitError(NbAgentsError):

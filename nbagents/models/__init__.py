@@ -26,6 +26,7 @@ from nbagents.models._connections import import_sdk
 from nbagents.models._limits import Limits
 from nbagents.models._metering import MeteredChatCompletionClient
 from nbagents.models._openai import OpenAIChatCompletionClient
+from nbagents.models._recording import RecordingChatCompletionClient
 from nbagents.models._replay import ReplayChatCompletionClient
 from nbagents.models._resolve import Resolution, default_client, resolve
 from nbagents.models._stream import ReplyStream
@@ -49,6 +50,7 @@ __all__ = [
     "ModelFamily",
     "ModelInfo",
     "OpenAIChatCompletionClient",
+    "RecordingChatCompletionClient",
     "ReplayChatCompletionClient",
     "ReplyStream",
     "RequestUsage",

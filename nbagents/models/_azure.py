@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nbagents.errors import ConfigurationError
 from nbagents.messages import ModelCapabilities, ModelInfo
 from nbagents.models._base import BaseChatClient, checked_url
+from nbagents.models._cassette.switch import may_replay
 from nbagents.models._failures import Failures
 from nbagents.models._limits import Limits
 from nbagents.models._secrets import Secret, credentials_in, hidden, key_from
@@ -102,6 +103,8 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
         def build(**common: Any) -> AsyncOpenAI:
             from openai import AsyncAzureOpenAI
 
+            if not (key or token or ask):
+                raise _no_credential()
             make: Any = AsyncAzureOpenAI  # its overloads take either address, not a choice
             client: AsyncOpenAI = make(
                 **({"base_url": base_url} if base_url else {"azure_endpoint": endpoint}),
@@ -146,13 +149,17 @@ def _credentials(
         key_from(token, "AZURE_OPENAI_AD_TOKEN", "azure_ad_token") if api_key is None else None
     )
     held_key = key_from(api_key, "AZURE_OPENAI_API_KEY") if held_token is None else None
-    if held_key is None and held_token is None:
-        raise ConfigurationError(
-            "There is no credential for Azure OpenAI. Set AZURE_OPENAI_API_KEY, or give api_key= or"
-            " azure_ad_token_provider=azure.identity.get_bearer_token_provider("
-            "DefaultAzureCredential(), 'https://cognitiveservices.azure.com/.default')."
-        )
+    if held_key is None and held_token is None and not may_replay():
+        raise _no_credential()
     return held_key, held_token
+
+
+def _no_credential() -> ConfigurationError:
+    return ConfigurationError(
+        "There is no credential for Azure OpenAI. Set AZURE_OPENAI_API_KEY, or give api_key= or"
+        " azure_ad_token_provider=azure.identity.get_bearer_token_provider("
+        "DefaultAzureCredential(), 'https://cognitiveservices.azure.com/.default')."
+    )
 
 
 def _endpoint(azure_endpoint: str | None, base_url: str | None) -> str:
@@ -163,8 +170,14 @@ def _endpoint(azure_endpoint: str | None, base_url: str | None) -> str:
     )
 
 
+# What stands in where a cassette answers, and nothing of Azure is set up.
+_UNSET = {"azure_endpoint": "https://azure-endpoint-not-set.invalid", "api_version": "not-set"}
+
+
 def _required(given: str | None, name: str, variable: str, example: str) -> str:
     value = (given or os.environ.get(variable) or "").strip()
+    if not value and may_replay():
+        return _UNSET[name]
     if not value:
         raise ConfigurationError(
             f"{name} is missing. Give {name}={example!r}, or set the environment variable "

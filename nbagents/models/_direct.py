@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from nbagents.errors import (
     APIConnectionError,
@@ -32,6 +33,7 @@ from nbagents.models._capabilities import window_of
 from nbagents.models._estimate import estimate_text_tokens
 from nbagents.models._exchange import Exchange
 from nbagents.models._request import Asked, Defaults, arguments_for, schema_in
+from nbagents.models._requests import EMBEDDED_HOST
 from nbagents.models._wire.params import parsed_content
 from nbagents.models._wire.reader import ReplyReader
 from nbagents.models._wire.reply import ReplyBuilder
@@ -136,6 +138,35 @@ class DirectChatClient:
         async with aclosing(self._events(asked, arguments, limits, cancellation_token)) as events:
             async for event in events:
                 yield event
+
+    @property
+    def endpoint(self) -> str:
+        """Where requests go."""
+        return self._failures.endpoint
+
+    def request_for(self, asked: Asked) -> dict[str, Any]:
+        """What a call would send, ``stream`` left out.
+
+        Raises:
+            ConfigurationError: The model cannot do it, or an argument is unknown.
+        """
+        return arguments_for(asked, self._defaults)
+
+    def schema_of(self, asked: Asked) -> JsonOutput:
+        """What form the reply to a call must have."""
+        return schema_in(asked, self._defaults)
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the embedded model answers, without a request that could go anywhere."""
+        return urlsplit(self.endpoint).hostname == EMBEDDED_HOST
+
+    def count_replayed(self, asked: Asked, usage: RequestUsage | None) -> None:
+        """Count a reply that came from a recording, as if it had come from the server."""
+        if usage is not None:
+            model = asked.extra.get("model", self.model)
+            calibration.learn(asked.messages, usage, tools=asked.tools, model=model)
+        self._count(usage)
 
     async def close(self) -> None:
         """Let go of the connections of all loops; a later request opens new ones."""

@@ -104,6 +104,11 @@ class Failures:
         return masked(text)
 
     @property
+    def endpoint(self) -> str:
+        """Where requests go."""
+        return self._base_url
+
+    @property
     def host(self) -> str:
         """The server's name, and its port where that is said."""
         return urlsplit(self._base_url).netloc.rpartition("@")[2] or self._base_url

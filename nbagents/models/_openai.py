@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nbagents.errors import ConfigurationError
 from nbagents.messages import ModelCapabilities, ModelInfo
 from nbagents.models._base import BaseChatClient, checked_url
+from nbagents.models._cassette.switch import may_replay
 from nbagents.models._failures import Failures
 from nbagents.models._limits import Limits
 from nbagents.models._requests import is_loopback
@@ -110,9 +111,12 @@ class OpenAIChatCompletionClient(BaseChatClient):
             key = key_from(api_key, variable)
             if key is None:
                 needless = _transport is not None or is_loopback(base_url) or _authorized(headers)
-                key = _no_key(base_url, variable, needless=needless)
+                if may_replay() and not needless:
+                    ask = _key_in_time(base_url, variable)
+                else:
+                    key = _no_key(base_url, variable, needless=needless)
             settings["api_key"] = key
-            secrets.insert(0, key)
+            secrets = [key, *secrets] if key else secrets
 
         def build(**common: Any) -> AsyncOpenAI:
             from openai import AsyncOpenAI
@@ -154,6 +158,16 @@ def _no_key(base_url: str, variable: str, *, needless: bool) -> Secret[str]:
         "api_key=...; a server on this machine needs none: base_url='http://localhost:11434/v1' "
         "is Ollama."
     )
+
+
+def _key_in_time(base_url: str, variable: str) -> Callable[[], Awaitable[str]]:
+    """Ask for the key with the first request that no cassette answers."""
+
+    async def ask() -> str:
+        key = key_from(None, variable)
+        return (key or _no_key(base_url, variable, needless=False)).reveal()
+
+    return ask
 
 
 def _authorized(headers: Secret[Mapping[str, str]] | None) -> bool:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from nbagents.errors import ConfigurationError, RequestCancelledError
 from nbagents.messages import (
@@ -21,13 +21,17 @@ from nbagents.messages import (
     StreamChunk,
     validate_model_info,
 )
-from nbagents.models._stream import ReplyStream
+from nbagents.models._cassette.client import CassetteClient
+from nbagents.models._cassette.deck import Deck
+from nbagents.models._cassette.recorded import RecordedModel
+from nbagents.models._cassette.replies import result_in
+from nbagents.models._public import PublicClient
 from nbagents.models._wire.params import parsed_content
-from nbagents.models._wrappers import through
 
 if TYPE_CHECKING:
-    from nbagents._cancellation import CancellationToken
-    from nbagents.models._client import JsonOutput, ToolChoice, ToolLike
+    import os
+
+    from nbagents.models._client import ChatCompletionClient, ToolLike
 
 __all__ = ["ReplayChatCompletionClient"]
 
@@ -39,7 +43,7 @@ _WINDOW = 10_000
 _WORD = re.compile(r"\s*\S+\s*|\s+")
 
 
-class ReplayChatCompletionClient:
+class ReplayChatCompletionClient(PublicClient):
     """A client that gives prepared replies, one a request, in their order.
 
     Tokens are counted as words, and marked as estimated. A stream gives a text word by word.
@@ -53,66 +57,49 @@ class ReplayChatCompletionClient:
         chat_completions: The replies; more may be appended.
     """
 
-    model = "replay"
+    _direct: _PreparedReplies | _RecordedReplies
 
     def __init__(
         self, chat_completions: Sequence[Reply], model_info: ModelInfo | None = None
     ) -> None:
         info = _PLAIN if model_info is None else model_info
         validate_model_info(info)
-        self.chat_completions = list(chat_completions)
+        self.chat_completions: list[Reply] = list(chat_completions)
         self._direct = _PreparedReplies(self.chat_completions, info)
 
-    async def create(
-        self,
-        messages: Sequence[LLMMessage],
+    @classmethod
+    def from_cassette(
+        cls,
+        cassette: str | os.PathLike[str],
         *,
-        tools: Sequence[ToolLike] = (),
-        tool_choice: ToolChoice = "auto",
-        json_output: JsonOutput = None,
-        extra_create_args: Mapping[str, Any] = {},
-        cancellation_token: CancellationToken | None = None,
-    ) -> CreateResult:
-        """Give the next reply; what is asked makes no difference.
+        client: ChatCompletionClient | None = None,
+        model_info: ModelInfo | None = None,
+        real_time: bool = False,
+    ) -> Self:
+        """Make a client that gives the replies of a cassette to who asks what was asked then.
+
+        Nothing is ever sent. Asked again, a request gets its next reply, and after the last the
+        first again; the order of different requests makes no difference.
+
+        Args:
+            cassette: The cassette's file.
+            client: Whose requests they are. Without one the model is that of the cassette, with
+                the arguments that all recorded requests share.
+            model_info: What the model can do, where ``client`` is left out and the model's name
+                does not tell.
+            real_time: Whether replies come as slowly as they once did.
 
         Raises:
-            ConfigurationError: All replies have been given.
-            ProtocolError: ``json_output`` was asked for, and the reply is none.
+            ConfigurationError: The file is no cassette.
+            CassetteMissError: (when asked) The request is not in the cassette.
         """
-        return await through(self._direct).create(
-            messages,
-            tools=tools,
-            tool_choice=tool_choice,
-            json_output=json_output,
-            extra_create_args=extra_create_args,
-            cancellation_token=cancellation_token,
-        )
-
-    def create_stream(
-        self,
-        messages: Sequence[LLMMessage],
-        *,
-        tools: Sequence[ToolLike] = (),
-        tool_choice: ToolChoice = "auto",
-        json_output: JsonOutput = None,
-        extra_create_args: Mapping[str, Any] = {},
-        cancellation_token: CancellationToken | None = None,
-    ) -> ReplyStream[str | CreateResult]:
-        """Give the next reply word by word, and last its `CreateResult`.
-
-        Raises:
-            ConfigurationError: All replies have been given.
-            ProtocolError: ``json_output`` was asked for, and the reply is none.
-        """
-        stream = through(self._direct).create_stream(
-            messages,
-            tools=tools,
-            tool_choice=tool_choice,
-            json_output=json_output,
-            extra_create_args=extra_create_args,
-            cancellation_token=cancellation_token,
-        )
-        return ReplyStream(stream)
+        deck = Deck(cassette, "replay", real_time=real_time)
+        replayed = cls.__new__(cls)
+        replayed._direct = _RecordedReplies(client or RecordedModel(deck, model_info), deck)
+        replayed.chat_completions = [
+            result_in(record) for record in deck.records if record.ending == "result"
+        ]
+        return replayed
 
     @property
     def calls(self) -> list[dict[str, Any]]:
@@ -125,45 +112,15 @@ class ReplayChatCompletionClient:
         return [arguments for method, arguments in self._direct.asked if method == "create"]
 
     def reset(self) -> None:
-        """Begin again with the first reply, and with no usage; the calls are kept."""
+        """Begin again with the first reply, and with no usage; the calls are kept.
+
+        Of a cassette the usage stays.
+        """
         self._direct.reset()
 
     def set_cached_bool_value(self, value: bool) -> None:
         """Say whether texts become results that are marked as cached; they are by default."""
         self._direct.cached = value
-
-    async def close(self) -> None:
-        """Do nothing: there are no connections."""
-
-    def actual_usage(self) -> RequestUsage:
-        """The tokens of the last reply."""
-        return self._direct.actual_usage()
-
-    def total_usage(self) -> RequestUsage:
-        """The tokens of all replies since the beginning or `reset`."""
-        return self._direct.total_usage()
-
-    def count_tokens(
-        self, messages: Sequence[LLMMessage], *, tools: Sequence[ToolLike] = ()
-    ) -> int:
-        """How many words the messages have."""
-        return self._direct.count_tokens(messages, tools=tools)
-
-    def remaining_tokens(
-        self, messages: Sequence[LLMMessage], *, tools: Sequence[ToolLike] = ()
-    ) -> int:
-        """What all replies so far leave of 10,000 tokens."""
-        return self._direct.remaining_tokens(messages, tools=tools)
-
-    @property
-    def model_info(self) -> ModelInfo:
-        """What the model is said to be able to do."""
-        return self._direct.model_info
-
-    @property
-    def capabilities(self) -> ModelCapabilities:
-        """The older form of `model_info`."""
-        return self._direct.capabilities
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.chat_completions)} replies)"
@@ -172,7 +129,8 @@ class ReplayChatCompletionClient:
 class _PreparedReplies:
     """The plain client behind the public one: nothing is measured or wrapped here."""
 
-    model = ReplayChatCompletionClient.model
+    model = "replay"
+    skips_cassette = True
 
     def __init__(self, replies: list[Reply], info: ModelInfo) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
@@ -270,6 +228,31 @@ class _PreparedReplies:
             function_calling=self._info["function_calling"],
             json_output=self._info["json_output"],
         )
+
+
+class _RecordedReplies(CassetteClient):
+    """A cassette that is only replayed, and remembers what it was asked."""
+
+    cached = False
+
+    def __init__(self, client: ChatCompletionClient, deck: Deck) -> None:
+        super().__init__(client, deck)
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    def reset(self) -> None:
+        self._deck.rewind()
+
+    async def create(self, messages: Sequence[LLMMessage], **arguments: Any) -> CreateResult:
+        self.asked.append(("create", {"messages": list(messages), **arguments}))
+        return await super().create(messages, **arguments)
+
+    async def create_stream(
+        self, messages: Sequence[LLMMessage], **arguments: Any
+    ) -> AsyncGenerator[str | CreateResult, None]:
+        self.asked.append(("create_stream", {"messages": list(messages), **arguments}))
+        async with aclosing(super().create_stream(messages, **arguments)) as events:
+            async for event in events:
+                yield event
 
 
 async def _words_of(result: CreateResult) -> AsyncGenerator[StreamChunk, None]:

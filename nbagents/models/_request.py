@@ -20,7 +20,15 @@ from nbagents.models._wire.params import (
 if TYPE_CHECKING:
     from nbagents.models._client import JsonOutput, ToolChoice, ToolLike
 
-__all__ = ["Asked", "Defaults", "arguments_for", "schema_in"]
+__all__ = [
+    "Asked",
+    "Defaults",
+    "arguments_for",
+    "final_request",
+    "plain_client",
+    "schema_in",
+    "unchecked_arguments_for",
+]
 
 
 @dataclass(frozen=True)
@@ -60,9 +68,35 @@ def arguments_for(asked: Asked, defaults: Defaults) -> dict[str, Any]:
         ConfigurationError: The model cannot do it, or an argument is unknown.
     """
     check_create_arguments(asked.extra)
+    check_capabilities(defaults.info, asked.messages, asked.tools, schema_in(asked, defaults))
+    return unchecked_arguments_for(asked, defaults)
+
+
+def final_request(client: Any, asked: Asked) -> dict[str, Any]:
+    """What ``client`` would send: its own arguments with those of the call.
+
+    A client that nobody here knows is taken to send what `create` was given, and its ``model``.
+
+    Raises:
+        ConfigurationError: The request is wrong before it is sent.
+    """
+    plain = plain_client(client)
+    prepare = getattr(plain, "request_for", None)
+    if prepare is not None:
+        prepared: dict[str, Any] = prepare(asked)
+        return prepared
+    model = str(getattr(client, "model", None) or type(client).__name__)
+    return unchecked_arguments_for(asked, Defaults(model, client.model_info))
+
+
+def plain_client(client: Any) -> Any:
+    """The plain client behind a public one of ours; any other client as it is."""
+    return getattr(client, "_direct", client)
+
+
+def unchecked_arguments_for(asked: Asked, defaults: Defaults) -> dict[str, Any]:
+    """The same, whatever the model can do and whether the arguments are known."""
     arguments = {"model": defaults.model, **defaults.arguments, **asked.extra}
-    wanted = schema_in(asked, defaults)
-    check_capabilities(defaults.info, asked.messages, asked.tools, wanted)
     arguments["messages"] = to_params(
         asked.messages,
         family=defaults.info["family"],
@@ -76,6 +110,7 @@ def arguments_for(asked: Asked, defaults: Defaults) -> dict[str, Any]:
         arguments["tools"] = tools_to_params(asked.tools)
     if choice is not None:
         arguments["tool_choice"] = choice
+    wanted = schema_in(asked, defaults)
     if wanted is not None:
         arguments["response_format"] = response_format_for(wanted)
     return arguments

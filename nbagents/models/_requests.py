@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 
 from nbagents.errors import ConfigurationError
 
-__all__ = ["SWITCH", "allowed", "check_allowed", "is_loopback", "restricted"]
+__all__ = ["EMBEDDED_HOST", "SWITCH", "allowed", "check_allowed", "is_loopback", "restricted"]
 
 SWITCH = "NBAGENTS_REQUESTS"
+EMBEDDED_HOST = "nbagents-embedded.localhost"
+"""Where the embedded model seems to be; nothing is ever sent there."""
 _MODES = ("on", "loopback", "off")
 
 

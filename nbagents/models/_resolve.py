@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from nbagents.errors import ConfigurationError
+from nbagents.models._cassette.switch import current_deck
 from nbagents.models._embedded.service import MODEL as EMBEDDED
 from nbagents.models._local import SERVERS, Found, find_servers, is_chat_model, models_at
 from nbagents.models._requests import SWITCH, allowed, is_loopback
@@ -92,6 +93,21 @@ def resolve(model: str | None = None, **settings: Any) -> Resolution:
     Raises:
         ConfigurationError: What is asked for is not set up; it says what to do.
     """
+    deck = None if settings else current_deck()
+    if deck is None:
+        return _resolve(model, settings)
+    asked = model or _variable("NBAGENTS_MODEL") or ""
+    recorded = deck.default_for(asked)
+    found = _as_recorded(recorded) if recorded and deck.mode == "replay" else None
+    if found is None:
+        found = _resolve(model, settings)
+        if recorded and found.provider == "embedded":  # nothing is set up here
+            found = _as_recorded(recorded)
+        deck.note_default(asked, _without_host(found))
+    return found
+
+
+def _resolve(model: str | None, settings: dict[str, Any]) -> Resolution:
     provider, name = _split(model or _variable("NBAGENTS_MODEL"))
     if not provider:
         provider = _explicit(settings) or ("embedded" if name == EMBEDDED else "")
@@ -104,6 +120,24 @@ def resolve(model: str | None = None, **settings: Any) -> Resolution:
     if provider == "embedded":
         return Resolution("embedded", EMBEDDED, _embedded_reason("it was asked for"), settings)
     return _whatever_is_set_up(name, settings)
+
+
+def _as_recorded(recorded: Mapping[str, Any]) -> Resolution:
+    """The model that answered when the cassette was recorded; nothing is looked for."""
+    provider, model = recorded["provider"], recorded["model"]
+    settings: dict[str, Any] = {}
+    if provider == "azure":
+        settings = {"model": model, "azure_deployment": model}
+    elif provider in _LOCAL:
+        settings = {"base_url": _LOCAL[provider].base_url, "api_key": "none"}
+    return Resolution(provider, model, recorded["reason"], settings)
+
+
+def _without_host(found: Resolution) -> dict[str, str]:
+    """What a cassette keeps of a resolution: the servers of others are not named."""
+    elsewhere = found.provider in ("openai", "azure")
+    reason = f"{found.model} (as recorded)" if elsewhere else found.reason
+    return {"provider": found.provider, "model": found.model, "reason": reason}
 
 
 def _whatever_is_set_up(name: str | None, settings: dict[str, Any]) -> Resolution:

@@ -1,13 +1,15 @@
 """The one seam: wrappers that every request of the process goes through.
 
 Metering, recording, replay and limits are clients that wrap a client. A wrapper put in place
-with `use` sees the requests of every client, whoever makes them.
+with `use` sees the requests of every client, whoever makes them. Innermost is the cassette that
+``NBAGENTS_CASSETTE`` names, so that all others see a replayed reply as they see a real one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from nbagents.models._cassette.switch import with_cassette
 from nbagents.models._client import ChatCompletionClient
 from nbagents.models._metering import MeteredChatCompletionClient
 from nbagents.models._scope import current_scope
@@ -39,11 +41,12 @@ def use(wrapper: Wrapper) -> Callable[[], None]:
 
 
 def through(client: ChatCompletionClient) -> ChatCompletionClient:
-    """Return ``client`` behind the process's wrappers and the meter.
+    """Return ``client`` behind the process's cassette, wrappers and meter.
 
     Inside a request that has come through here already, only the meter is put around it.
     """
     if current_scope() is None:
+        client = with_cassette(client)
         for wrapper in _wrappers:
             client = wrapper(client)
     return MeteredChatCompletionClient(client)

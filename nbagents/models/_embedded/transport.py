@@ -16,6 +16,7 @@ import httpx2
 
 from nbagents.messages import ModelFamily, ModelInfo
 from nbagents.models._embedded import service
+from nbagents.models._requests import EMBEDDED_HOST
 from nbagents.models._wire import fastjson
 
 if TYPE_CHECKING:
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BASE_URL", "INFO", "EmbeddedTransport", "default_pace", "embedded_client"]
 
-BASE_URL = "http://nbagents-embedded.localhost/v1"
-"""Where the embedded model seems to be; nothing is ever sent there."""
+BASE_URL = f"http://{EMBEDDED_HOST}/v1"
 
 INFO: ModelInfo = {
     "vision": False,

@@ -1,0 +1,205 @@
+"""A cassette that is in use: what is known, what has been replayed, what is recorded."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+from nbagents._keys import holds_key, named_like_secret
+from nbagents.errors import CassetteMissError, ConfigurationError
+from nbagents.models._cassette.misses import miss
+from nbagents.models._cassette.request import canonical, fingerprint
+from nbagents.models._cassette.rules import Rule, normaliser
+from nbagents.models._cassette.tape import (
+    Record,
+    read_tape,
+    write_default,
+    write_header,
+    write_record,
+)
+
+__all__ = ["Deck", "Mode"]
+
+Mode: TypeAlias = Literal["live", "record", "replay", "auto"]
+"""``live`` lets requests through, ``record`` records them anew, ``replay`` sends none, ``auto``
+replays what is known and records what is new."""
+
+_SHORTEST_SECRET = 8
+
+
+class Deck:
+    """Plays and records one cassette; any thread may use it.
+
+    Args:
+        path: The file; it is made with the first record.
+        mode: What to do with a request.
+        real_time: Whether replies come as slowly as they once did.
+        rules: What varies and is not compared; the file's own when left out.
+
+    Raises:
+        ConfigurationError: The file is no cassette, or the mode is none.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        mode: Mode = "auto",
+        *,
+        real_time: bool = False,
+        rules: Sequence[Rule] | None = None,
+    ) -> None:
+        if mode not in get_args(Mode):
+            raise ConfigurationError(
+                f"A cassette's mode is {mode!r}; it can be {', '.join(get_args(Mode))}."
+            )
+        self.path = Path(path)
+        self.mode = mode
+        self.real_time = real_time
+        self.recorded: list[Record] = []
+        self._tape = read_tape(self.path)
+        self._rules = self._tape.rules if rules is None else rules
+        self._normalised = normaliser(self._rules)
+        self._lock = threading.Lock()
+        self._by_key: dict[str, list[int]] = defaultdict(list)
+        self._asked: dict[str, int] = defaultdict(int)
+        self._played: set[int] = set()
+        self._begun = False
+        for number, record in enumerate(self._tape.records):
+            self._by_key[self._key(record.request)].append(number)
+
+    @property
+    def replays(self) -> bool:
+        """Whether a request may be answered without being sent."""
+        return self.mode in ("replay", "auto")
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """What the cassette holds."""
+        return tuple(self._tape.records)
+
+    @property
+    def unused(self) -> tuple[Record, ...]:
+        """What has not been replayed, nor recorded, since the cassette was put in."""
+        records = enumerate(self._tape.records)
+        return tuple(record for number, record in records if number not in self._played)
+
+    def rewind(self) -> None:
+        """Begin again with the first reply to each request."""
+        with self._lock:
+            self._asked.clear()
+            self._played.clear()
+
+    def asked(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """A request as it is compared and recorded."""
+        request: dict[str, Any] = self._normalised(canonical(arguments))
+        return request
+
+    def next(self, request: Mapping[str, Any]) -> Record | None:
+        """The reply to ``request`` whose turn it is; None where there is none.
+
+        Asked again, a request gets its next reply. After the last the first comes again when
+        only replaying; ``auto`` records a further one.
+        """
+        key = self._key(request)
+        with self._lock:
+            numbers, turn = self._by_key.get(key, ()), self._asked[key]
+            if self.mode in ("live", "record") or not numbers:
+                return None
+            if turn >= len(numbers) and self.mode == "auto":
+                return None
+            self._asked[key] += 1
+            number = numbers[turn % len(numbers)]
+            self._played.add(number)
+            return self._tape.records[number]
+
+    def miss(self, request: Mapping[str, Any]) -> CassetteMissError:
+        """The error for a request that is not there."""
+        return miss(request, [record.request for record in self._tape.records], self.path)
+
+    def add(self, record: Record) -> None:
+        """Record a request and its answer.
+
+        Raises:
+            ConfigurationError: It holds what looks like a key; nothing is written.
+        """
+        self.check(record)
+        with self._lock:
+            self._begin()
+            write_record(self.path, record)
+            number = len(self._tape.records)
+            self._tape.records.append(record)
+            self.recorded.append(record)
+            key = self._key(record.request)
+            self._by_key[key].append(number)
+            self._asked[key] += 1
+            self._played.add(number)
+
+    def check(self, value: Any) -> None:
+        """Refuse what must not be written down.
+
+        Raises:
+            ConfigurationError: A text in ``value`` holds what looks like a key.
+        """
+        known = _secret_values()
+        for text in _texts(value):
+            if holds_key(text) or any(secret in text for secret in known):
+                raise ConfigurationError(
+                    f"This is not written to the cassette {self.path}: a text of it holds what "
+                    "looks like a key. Take the key out of the prompt or the tool's result, or "
+                    'add {"replace": pattern, "with": text} to the rules in the cassette\'s header.'
+                )
+
+    def default_for(self, asked: str) -> Mapping[str, Any] | None:
+        """Which model answered when ``asked`` was asked for; None when that is not recorded."""
+        return self._tape.defaults.get(asked) if self.replays else None
+
+    def note_default(self, asked: str, found: Mapping[str, Any]) -> None:
+        """Record which model answers where ``asked`` is asked for."""
+        if self.mode in ("live", "replay"):
+            return
+        with self._lock:
+            self._begin()
+            if self._tape.defaults.get(asked) != found:
+                write_default(self.path, asked, found)
+                self._tape.defaults[asked] = found
+
+    def _begin(self) -> None:
+        """See that there is a file to add to; recording anew begins it anew."""
+        fresh = self.mode == "record" and not self._begun
+        if fresh:
+            self._tape.records.clear()
+            self._tape.defaults.clear()
+            self._by_key.clear()
+        if fresh or not self.path.exists():
+            write_header(self.path, self._rules)
+        self._begun = True
+
+    def _key(self, request: Mapping[str, Any]) -> str:
+        return fingerprint(self._normalised(dict(request)))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Record):
+        yield from _texts(value.request)
+        yield "".join(piece.text for piece in value.pieces)
+        yield from _texts(value.details)
+    elif isinstance(value, Mapping):
+        yield from _texts(list(value.values()))
+    elif isinstance(value, Iterable):
+        for part in value:
+            yield from _texts(part)
+
+
+def _secret_values() -> list[str]:
+    """The keys and passwords that this process has in its environment."""
+    return [
+        value
+        for name, value in os.environ.items()
+        if named_like_secret(name) and len(value) >= _SHORTEST_SECRET
+    ]

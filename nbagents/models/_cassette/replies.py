@@ -1,0 +1,142 @@
+"""Replies and failures as a cassette's lines, and back. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from nbagents import errors
+from nbagents.errors import (
+    APIConnectionError,
+    AuthenticationError,
+    ConfigurationError,
+    ProtocolError,
+    QuotaExceededError,
+    RateLimitError,
+    RequestCancelledError,
+    RequestError,
+)
+from nbagents.messages import CreateResult, FunctionCall, RequestUsage, StreamChunk
+from nbagents.models._cassette.tape import Piece, Record
+from nbagents.models._wire.server_errors import one_line
+
+__all__ = [
+    "chunk_of",
+    "error_in",
+    "error_of",
+    "is_about_the_request",
+    "pieces_of",
+    "result_in",
+    "result_of",
+]
+
+_KINDS: dict[str, type[RequestError]] = {
+    name: kind for name in errors.__all__ if issubclass(kind := getattr(errors, name), RequestError)
+}
+_NUMBERS = ("latency", "time_to_first_token")
+
+
+def result_of(result: CreateResult, pieces: Sequence[Piece]) -> dict[str, Any]:
+    """What a cassette says of a reply beside its chunks."""
+    details = result.model_dump(mode="json", exclude={"usage", "parsed"}, exclude_none=True)
+    details["usage"] = _usage_of(result.usage)
+    if details["content"] == _joined(pieces, "text"):
+        del details["content"]
+    if details.get("thought") == _joined(pieces, "reasoning"):
+        del details["thought"]
+    if not result.cached:
+        del details["cached"]
+    return details | {
+        name: round(details[name], 3) for name in _NUMBERS if details.get(name) is not None
+    }
+
+
+def result_in(record: Record) -> CreateResult:
+    """The reply that was recorded; without ``parsed``.
+
+    Raises:
+        ConfigurationError: Somebody changed the cassette, and what stands there is no reply.
+    """
+    try:
+        return _result_in(record)
+    except (TypeError, KeyError, ValueError) as error:
+        raise ConfigurationError(
+            f"The reply recorded from line {record.line} of the cassette on is none "
+            f"({one_line(str(error), 200)}). Correct it, or delete the record and record it again."
+        ) from error
+
+
+def _result_in(record: Record) -> CreateResult:
+    details = dict(record.details)
+    details["usage"] = RequestUsage(**details["usage"])
+    details.setdefault("content", _joined(record.pieces, "text"))
+    if isinstance(details["content"], list):
+        details["content"] = [FunctionCall(**call) for call in details["content"]]
+    details.setdefault("thought", _joined(record.pieces, "reasoning") or None)
+    return CreateResult(**{"cached": False, **details})
+
+
+def pieces_of(result: CreateResult) -> tuple[Piece, ...]:
+    """A reply that was not streamed, as chunks: its reasoning, and its text."""
+    thought = [Piece(result.thought, "reasoning")] if result.thought else []
+    return (*thought, *([Piece(result.text)] if result.text else []))
+
+
+def error_of(error: RequestError, pieces: Sequence[Piece]) -> dict[str, Any]:
+    """What a cassette says of a failure."""
+    details: dict[str, Any] = {"type": _name_of(error), "message": str(error)}
+    for name in ("status", "request_id", "retry_after"):
+        if getattr(error, name, None) is not None:
+            details[name] = getattr(error, name)
+    if error.retryable:
+        details["retryable"] = True
+    if error.partial != _joined(pieces, "text"):
+        details["partial"] = error.partial
+    if error.usage is not None:
+        details["usage"] = _usage_of(error.usage)
+    return details
+
+
+def error_in(record: Record) -> RequestError:
+    """The failure that was recorded."""
+    details = record.details
+    error = _KINDS.get(details["type"], ProtocolError)(
+        details["message"],
+        partial=details.get("partial", _joined(record.pieces, "text")),
+        request_id=details.get("request_id"),
+        status=details.get("status"),
+        retryable=details.get("retryable", False),
+    )
+    if isinstance(error, RateLimitError):
+        error.retry_after = details.get("retry_after")
+    error.usage = RequestUsage(**details["usage"]) if "usage" in details else None
+    return error
+
+
+def is_about_the_request(error: RequestError) -> bool:
+    """Whether a failure is worth recording: the same request would fail the same way.
+
+    That the server was not reached, the key was wrong or the account empty says nothing of it.
+    """
+    if isinstance(error, APIConnectionError):
+        return bool(error.partial)
+    return not isinstance(error, AuthenticationError | QuotaExceededError | RequestCancelledError)
+
+
+def chunk_of(piece: Piece) -> StreamChunk:
+    """The chunk as it came."""
+    return StreamChunk(piece.text, "reasoning" if piece.kind == "reasoning" else "text")
+
+
+def _joined(pieces: Sequence[Piece], kind: str) -> str:
+    return "".join(piece.text for piece in pieces if piece.kind == kind)
+
+
+def _usage_of(usage: RequestUsage) -> dict[str, Any]:
+    """The numbers that are known, and whether they are estimated where they are."""
+    return {name: value for name, value in asdict(usage).items() if value not in (None, False)}
+
+
+def _name_of(error: RequestError) -> str:
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _KINDS)
