@@ -9,10 +9,19 @@ from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from nbagents._cancellation import CancellationToken
 from nbagents.runtime._identity import AgentId, TopicId
 from nbagents.runtime._message_context import MessageContext
 
-__all__ = ["Delivery", "Envelope", "Line", "Publication", "current", "waits_for_itself"]
+__all__ = [
+    "Delivery",
+    "DeliveryToken",
+    "Envelope",
+    "Line",
+    "Publication",
+    "current",
+    "waits_for_itself",
+]
 
 
 class Line:
@@ -25,6 +34,21 @@ class Line:
         self.waiting: OrderedDict[Delivery, None] = OrderedDict()
 
 
+class DeliveryToken(CancellationToken):
+    """The token that a handler is given; using it withdraws the delivery."""
+
+    def __init__(self, withdraw: Callable[[Delivery], None]) -> None:
+        super().__init__()
+        self._withdraw = withdraw
+        self.delivery: Delivery | None = None
+
+    def cancel(self) -> None:
+        """Cancel what holds the token, and the handler."""
+        super().cancel()
+        if self.delivery is not None:
+            self._withdraw(self.delivery)
+
+
 class Delivery:
     """One message on its way to one agent.
 
@@ -32,7 +56,8 @@ class Delivery:
         message: The message.
         recipient: The agent.
         context: What the handler is told beside the message.
-        variables: The sender's context variables, in which the handler runs.
+        variables: The sender's context variables, in which the handler runs; None afterwards.
+        token: The handler's token, which is in the context too.
         answer: What the sender awaits; None for a published message.
         parent: The delivery whose handler awaits the answer, if one does.
         requests: The deliveries whose answers this one's handler awaits.
@@ -53,6 +78,7 @@ class Delivery:
         "recipient",
         "requests",
         "task",
+        "token",
         "unlink",
         "variables",
     )
@@ -62,6 +88,7 @@ class Delivery:
         message: Any,
         recipient: AgentId,
         context: MessageContext,
+        token: DeliveryToken,
         variables: Context,
         answer: Future[Any] | None = None,
         parent: Delivery | None = None,
@@ -69,7 +96,8 @@ class Delivery:
         self.message = message
         self.recipient = recipient
         self.context = context
-        self.variables = variables
+        self.token = token
+        self.variables: Context | None = variables
         self.answer = answer
         self.parent = parent
         self.requests: set[Delivery] = set()
@@ -78,12 +106,15 @@ class Delivery:
         self.agent: Any = None
         self.ended = False
         self.unlink: Callable[[], None] | None = None
+        token.delivery = self
         if parent is not None:
             parent.requests.add(self)
 
     def end(self) -> None:
         """Note that nothing more will be done about it, and let go of what it holds."""
         self.ended = True
+        # These refer to it: without a cycle it goes at once.
+        self.token.delivery = self.variables = None
         if self.parent is not None:
             self.parent.requests.discard(self)
             self.parent = None
@@ -110,12 +141,21 @@ class Delivery:
 
 @dataclass(eq=False)
 class Publication:
-    """A published message, before it is known whom it reaches."""
+    """A published message, before it is known whom it reaches.
+
+    Attributes:
+        message: The message.
+        topic: Where it was published.
+        context: What intervention handlers are told.
+        variables: The sender's context variables.
+        token: What cancels it: the sender's token, if there is one.
+    """
 
     message: Any
     topic: TopicId
     context: MessageContext
     variables: Context
+    token: CancellationToken | None
 
 
 Envelope: TypeAlias = Delivery | Publication

@@ -8,7 +8,6 @@ from asyncio import AbstractEventLoop, CancelledError, Task
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextvars import copy_context
-from functools import partial
 from threading import RLock
 from typing import Any
 
@@ -18,7 +17,7 @@ from nbagents.errors import (
     RuntimeStateError,
     UndeliverableException,
 )
-from nbagents.runtime._deliveries import Delivery, Envelope, Publication, current
+from nbagents.runtime._deliveries import Delivery, DeliveryToken, Envelope, Publication, current
 from nbagents.runtime._handling import Handling
 from nbagents.runtime._identity import AgentId, TopicId
 from nbagents.runtime._idleness import Idleness
@@ -125,10 +124,12 @@ class Dispatcher:
             raise UndeliverableException(f"There is no agent {recipient}. {self._registry.hint()}")
         self.outcomes.refuse()
         parent = current.get()
+        own = DeliveryToken(self._withdraw_soon)
         delivery = Delivery(
             message,
             recipient,
-            context_of(sender, None, CancellationToken(), message_id),
+            context_of(sender, None, own, message_id),
+            own,
             copy_context(),
             self.loop.create_future(),
             parent if parent is not None and not parent.ended else None,
@@ -151,8 +152,10 @@ class Dispatcher:
         if self.outcomes.refusal is not None:
             _log.info("A message to %s is discarded. %s", topic, self.outcomes.refusal)
             return
+        if token is None and self._turnstile.handlers:
+            token = CancellationToken()  # an intervention handler may use it
         context = context_of(sender, topic, token or CancellationToken(), message_id)
-        self._accept(Publication(message, topic, context, copy_context()))
+        self._accept(Publication(message, topic, context, copy_context(), token))
 
     @property
     def unprocessed(self) -> int:
@@ -215,9 +218,11 @@ class Dispatcher:
     def _hand_to(self, recipient: AgentId, published: Publication) -> None:
         assert self.loop is not None
         given = published.context
-        context = context_of(given.sender, given.topic_id, CancellationToken(), given.message_id)
-        delivery = Delivery(published.message, recipient, context, published.variables.copy())
-        self._link(delivery, given.cancellation_token)
+        own = DeliveryToken(self._withdraw_soon)
+        context = context_of(given.sender, given.topic_id, own, given.message_id)
+        variables = published.variables.copy()
+        delivery = Delivery(published.message, recipient, context, own, variables)
+        self._link(delivery, published.token)
         if not delivery.ended:
             self.handling.line_up(delivery, self.loop)
 
@@ -257,10 +262,8 @@ class Dispatcher:
             raise error
 
     def _link(self, delivery: Delivery, token: CancellationToken | None) -> None:
-        own = delivery.context.cancellation_token
-        own.add_callback(partial(self._withdraw_soon, delivery))
         if token is not None:
-            delivery.unlink = token.add_callback(own.cancel)
+            delivery.unlink = token.add_callback(delivery.token.cancel)
 
     def _withdraw_soon(self, delivery: Delivery) -> None:
         if delivery.ended or self.loop is None or self.loop.is_closed():
@@ -342,7 +345,7 @@ class Dispatcher:
             here = current.get()
             for delivery in self.handling.active - (here.chain() if here else set()):
                 delivery.fail(UndeliverableException(why))
-                delivery.context.cancellation_token.cancel()
+                delivery.token.cancel()
         try:
             await self.idleness.reached()
             # A handler that stops the runtime would wait for its own agent to be done.

@@ -39,4 +39,5 @@ class Idleness:
     def _is_reached(self) -> bool:
         if self._unprocessed():
             return False
-        return all(any(one in chain for chain in self._waiting) for one in self._handling.active)
+        active = self._handling.active
+        return not active or all(any(one in chain for chain in self._waiting) for one in active)

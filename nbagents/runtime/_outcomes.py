@@ -41,7 +41,7 @@ class Outcomes:
         """Give the sender the answer, or the error."""
         what = f"{delivery.recipient} failed with a {type(delivery.message).__name__}"
         if delivery.answer is None:
-            withdrawn = delivery.context.cancellation_token.is_cancelled()
+            withdrawn = delivery.token.is_cancelled()
             if error is not None and not (withdrawn and isinstance(error, CancelledError)):
                 self.failed(error, f"{what} that was published")
         elif delivery.answer.done():

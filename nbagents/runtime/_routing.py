@@ -49,10 +49,13 @@ class RoutedAgent(BaseAgent):
     @classmethod
     def _handlers_for(cls, kind: type) -> Handlers:
         handlers = cls._routes.get(kind)
-        if handlers is None or any(
-            getattr(cls, handler.__name__, None) is not handler for handler in handlers
-        ):
-            handlers = cls._routes[kind] = cls._discover(kind)
+        if handlers is not None:
+            for handler in handlers:
+                if getattr(cls, handler.__name__, None) is not handler:
+                    break
+            else:
+                return handlers
+        handlers = cls._routes[kind] = cls._discover(kind)
         return handlers
 
     @classmethod

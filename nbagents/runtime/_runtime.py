@@ -261,7 +261,7 @@ class SingleThreadedAgentRuntime(AgentHost):
         try:
             return await delivery.answer
         except CancelledError:
-            delivery.context.cancellation_token.cancel()
+            delivery.token.cancel()
             raise
 
     async def _publish(self, *arguments: Any) -> None:

@@ -43,6 +43,7 @@ class Turnstile:
 
     def show(self, envelope: Envelope, loop: AbstractEventLoop) -> Task[Any]:
         """Show a message to the handlers, beside others."""
+        assert envelope.variables is not None
         task = loop.create_task(self._shown(envelope), context=envelope.variables.copy())
         self.inside[task] = envelope
         if isinstance(envelope, Delivery):

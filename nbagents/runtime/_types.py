@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -27,9 +27,10 @@ def same_class(one: Any, other: Any) -> bool:
     )
 
 
-def is_of(value: object, types: Iterable[Any]) -> bool:
+def is_of(value: object, types: tuple[Any, ...]) -> bool:
     """Whether the class of ``value`` is one of ``types``; subclasses are other classes."""
-    return any(kind is Any or same_class(type(value), kind) for kind in types)
+    own = type(value)
+    return own in types or Any in types or any(same_class(own, kind) for kind in types)
 
 
 def is_instance(value: object, wanted: type) -> bool:

@@ -21,6 +21,8 @@ class Watch:
 
     def changed(self) -> None:
         """Wake those whose condition holds now."""
+        if not self._watchers:
+            return
         for future, holds in list(self._watchers.items()):
             if not future.done() and holds():
                 future.set_result(None)

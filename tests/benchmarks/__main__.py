@@ -9,7 +9,15 @@ from statistics import median
 
 from tests.benchmarks import browser, kernels
 from tests.benchmarks.contenders import CONTENDERS
-from tests.benchmarks.rounds import IMPORTS, Rounds, compete, imports, ratio
+from tests.benchmarks.rounds import (
+    IMPORTS,
+    Rounds,
+    compete,
+    compete_in_runtimes,
+    imports,
+    ratio,
+)
+from tests.benchmarks.runtimes import CONTENDERS as RUNTIMES
 from tests.benchmarks.server import running
 
 ROUNDS = 25
@@ -22,6 +30,7 @@ def main() -> None:
     print(f"{os.cpu_count()} cores.\n")
     with running() as address:
         _against_clients(address)
+        _against_runtimes()
         _in_a_kernel(address)
         _in_jupyterlab(address)
 
@@ -35,6 +44,21 @@ def _against_clients(address: str) -> None:
     first = compete("first-token", address, ROUNDS)
     _row("first token, warm connection", first, "ms", "")
     _row("import of the client", imports(IMPORTS, 7), "ms", "")
+    print()
+
+
+def _against_runtimes() -> None:
+    _header("messages a second of CPU", *RUNTIMES, "to reach")
+    for title, work in (
+        ("sent to one agent, one after the other", "send"),
+        ("sent to 100 agents at once", "send-to-many"),
+        ("published to one agent", "publish"),
+        ("published to 10 agents", "publish-to-many"),
+    ):
+        measured = compete_in_runtimes(work, ROUNDS)
+        cells = [f"{1e6 / median(rounds):,.0f}" for rounds in measured.values()]
+        times = f" ({ratio(measured, 'autogen-core'):.1f}x fewer)"
+        _line(title, *cells[:-1], cells[-1] + times, "≥ 2x autogen-core")
     print()
 
 

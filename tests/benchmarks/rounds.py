@@ -9,6 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.contenders import CONTENDERS
+from tests.benchmarks.runtimes import CONTENDERS as RUNTIMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,9 +24,22 @@ IMPORTS = {
 
 
 def compete(work: str, address: str, rounds: int) -> Rounds:
-    """Measure every contender's ``work`` once a round."""
+    """Measure every client's ``work`` once a round."""
+    module = "tests.benchmarks.contenders"
+    return _compete({name: [module, work, name, address] for name in CONTENDERS}, rounds)
+
+
+def compete_in_runtimes(work: str, rounds: int) -> Rounds:
+    """Measure every agent runtime's ``work`` once a round."""
+    module = "tests.benchmarks.runtimes"
+    return _compete({name: [module, work, name] for name in RUNTIMES}, rounds)
+
+
+def _compete(commands: Mapping[str, list[str]], rounds: int) -> Rounds:
     with ExitStack() as stack:
-        processes = {name: stack.enter_context(_worker(work, name, address)) for name in CONTENDERS}
+        processes = {
+            name: stack.enter_context(_worker(command)) for name, command in commands.items()
+        }
         for process in processes.values():
             assert process.stdout.readline().strip() == "ready", f"{process.args} failed"
         measured: Rounds = {name: [] for name in processes}
@@ -39,9 +53,9 @@ def compete(work: str, address: str, rounds: int) -> Rounds:
     return measured
 
 
-def _worker(work: str, name: str, address: str) -> subprocess.Popen[str]:
+def _worker(command: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.benchmarks.contenders", work, name, address],
+        [sys.executable, "-m", *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
