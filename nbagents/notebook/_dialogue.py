@@ -67,7 +67,7 @@ class Dialogue:
         self._viewers: list[Viewer] = []
         self._outbox = Outbox(self._paint)
         self._shown: tuple[bool, str | None, str] = (False, None, "")
-        self._asking: dict[asyncio.Task[Any], Viewer] = {}
+        self._asking: dict[asyncio.Task[Any], tuple[Viewer, str | None]] = {}
         self._started: set[asyncio.Task[Any]] = set()
         self._approvals: dict[str, asyncio.Future[bool]] = {}
         self._cleared: tuple[Mapping[str, Any], list[Entry]] | None = None
@@ -83,7 +83,7 @@ class Dialogue:
 
     def leave(self, viewer: Viewer) -> None:
         """Let a panel go, and end what it has asked for; with the last one nobody watches."""
-        for task in [task for task, asker in self._asking.items() if asker is viewer]:
+        for task in [task for task, (asker, _) in self._asking.items() if asker is viewer]:
             task.cancel()
         if viewer in self._viewers:
             self._viewers.remove(viewer)
@@ -108,7 +108,7 @@ class Dialogue:
                 prompt = [*([message.text] if message.text.strip() else []), *parts, *images]
             await self._turn(viewer.agent, prompt)
 
-        self._begin(viewer, ask(), message.request)
+        self._begin(viewer, ask, message.request)
 
     def retry(self, viewer: Viewer, identity: str, edit: Edit | None = None) -> None:
         """Go back to a message and ask it once more, or ask ``edit`` in its place."""
@@ -127,11 +127,11 @@ class Dialogue:
             self.transcript.forget([question])
             await self._turn(viewer.agent, prompt)
 
-        self._begin(viewer, ask(), edit.request if edit is not None else None)
+        self._begin(viewer, ask, edit.request if edit is not None else None)
 
     def stop(self) -> None:
         """End what panels have asked for, also what still waits for its turn."""
-        if self.transcript.busy and not self._started:
+        if self.transcript.busy and not self._asking:
             raise NbAgentsError(NOT_OURS)
         for task in self._asking:
             task.cancel()
@@ -147,7 +147,7 @@ class Dialogue:
             await viewer.agent.clear()
             self._cleared = (state, entries)
 
-        self._begin(viewer, forget())
+        self._begin(viewer, forget)
 
     def restore(self, viewer: Viewer) -> None:
         """Bring back what was cleared last."""
@@ -161,7 +161,7 @@ class Dialogue:
             self.transcript.put_back(entries)
             self._outbox.changed()
 
-        self._begin(viewer, bring_back())
+        self._begin(viewer, bring_back)
 
     def say(self, text: str) -> None:
         """Add a line that is nobody's."""
@@ -211,31 +211,35 @@ class Dialogue:
         self._outbox.flush()
 
     def _begin(
-        self, viewer: Viewer, coroutine: Coroutine[Any, Any, None], request: str | None = None
+        self,
+        viewer: Viewer,
+        act: Callable[[], Coroutine[Any, Any, None]],
+        request: str | None = None,
     ) -> None:
         """Run something that a panel has asked for, in a context of nobody's."""
         context = contextvars.Context()
-        task = context.run(asyncio.create_task, self._run(viewer, coroutine, request))
-        self._asking[task] = viewer
-        task.add_done_callback(self._forget_task)
+        task = context.run(asyncio.create_task, self._run(viewer, act, request))
+        self._asking[task] = (viewer, request)
+        task.add_done_callback(self._finished)
         self._outbox.changed()
 
     async def _run(
-        self, viewer: Viewer, coroutine: Coroutine[Any, Any, None], request: str | None
+        self,
+        viewer: Viewer,
+        act: Callable[[], Coroutine[Any, Any, None]],
+        request: str | None,
     ) -> None:
-        task = asyncio.current_task()
         try:
-            await coroutine
-        except asyncio.CancelledError:
-            if task not in self._started and request is not None:
-                viewer.complain("Stopped before it was sent.", request)
+            await act()
         except Exception as error:  # it is shown in the panel, and logged
             logger.info("What a panel asked for has failed.", exc_info=True)
-            if task not in self._started:
+            if asyncio.current_task() not in self._started:
                 viewer.complain(words_for(error), request)
 
-    def _forget_task(self, task: asyncio.Task[Any]) -> None:
-        self._asking.pop(task, None)
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        viewer, request = self._asking.pop(task)
+        if task.cancelled() and task not in self._started and request is not None:
+            viewer.complain("Stopped before it was sent.", request)
         self._started.discard(task)
         self._outbox.changed()
 

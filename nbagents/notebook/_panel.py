@@ -75,11 +75,12 @@ class ChatPanel(anywidget.AnyWidget):
     value = traitlets.Unicode(read_only=True)
     result = traitlets.Any(allow_none=True, read_only=True)
 
+    _dialogue: Dialogue | None = None  # none before it is open, and none after it is closed
+
     def __init__(self, agent: ChatAgent | ChatCompletionClient, **kwargs: Any) -> None:
         self.agent = _agent(agent)
         self._seq = 0
         self._saved = SavedCopy()
-        self._dialogue: Dialogue | None = None
         super().__init__(**kwargs)
         self.set_trait("name", self.agent.name)
         self.on_msg(self._received)

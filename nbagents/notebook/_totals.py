@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nbagents.messages import CreateResult, RequestUsage
-from nbagents.prices import cost_usd
+from nbagents.prices import cost_usd, in_dollars
 
 __all__ = ["Totals"]
 
@@ -37,5 +37,5 @@ class Totals:
             f"{usage.prompt_tokens:,} → {usage.completion_tokens:,} tokens",
         ]
         if self._cost:
-            parts.append(f"${self._cost:.2f}" if self._cost >= 0.1 else f"${self._cost:.2g}")
+            parts.append(in_dollars(self._cost))
         return " · ".join(parts)

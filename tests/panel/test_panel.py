@@ -1,0 +1,505 @@
+"""The chat panel driven from Python, and by messages such as its front end sends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ipywidgets
+import pandas as pd
+import pytest
+
+from nbagents import ChatAgent, ChatPanel
+from nbagents.errors import ConfigurationError, ServerError
+from nbagents.loop import run
+from nbagents.messages import CreateResult, FunctionCall, RequestUsage
+from nbagents.model_context import BufferedChatCompletionContext
+from nbagents.models import OpenAIChatCompletionClient
+from nbagents.notebook import _inbound
+from nbagents.tools import FunctionTool
+from tests.panel.mirror import Mirror
+from tests.panel.talk import picture
+from tests.scripted import ScriptedClient
+
+
+class Front:
+    """A panel's front end: hears what the panel sends, says what a person does."""
+
+    def __init__(self, panel: ChatPanel) -> None:
+        self.panel = panel
+        self.heard: list[dict[str, Any]] = []
+        self.mirror = Mirror()
+        panel.comm.send = self._hear
+
+    def say(self, kind: str, **content: Any) -> None:
+        message = {"method": "custom", "content": {"kind": kind, **content}}
+        self.panel._handle_msg({"content": {"data": message}, "buffers": []})
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [content for content in self.heard if content["kind"] == kind]
+
+    @property
+    def errors(self) -> list[str]:
+        return [content["text"] for content in self.of("error")]
+
+    def _hear(self, data: Any = None, **_: Any) -> None:
+        if data["method"] == "custom":
+            self.heard.append(data["content"])
+            self.mirror.take(data["content"])
+        else:
+            assert "messages" not in data["state"], "the conversation goes in pieces"
+
+
+def agent_of(*replies: Any, pause: float = 0.0, **options: Any) -> ChatAgent:
+    return ChatAgent(ScriptedClient(*replies, pause=pause), name="tutor", **options)
+
+
+@contextmanager
+def opened(agent: Any) -> Iterator[tuple[ChatPanel, Front]]:
+    panel = ChatPanel(agent)
+    try:
+        yield panel, Front(panel)
+    finally:
+        panel.close()
+
+
+def wait_for(what: Callable[[], object], seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.005)
+
+
+def shown(panel: ChatPanel) -> list[tuple[str, str]]:
+    return [(message["role"], message["markdown"]) for message in panel.messages]
+
+
+def statuses(panel: ChatPanel) -> list[str]:
+    return [message["status"] for message in panel.messages]
+
+
+def test_what_is_sent_is_answered_and_can_be_read() -> None:
+    with opened(agent_of("Be cause.")) as (panel, front):
+        panel.send("Why?")
+        panel.wait()
+        assert shown(panel) == [("user", "Why?"), ("assistant", "Be cause.")]
+        assert (panel.value, panel.busy) == ("Be cause.", False)
+        assert panel.result.usage.completion_tokens == 2
+        assert panel.totals == "1 reply · 10 → 2 tokens"
+        assert front.mirror.messages == panel.messages
+
+
+def test_a_panel_is_a_widget_to_observe_and_to_put_into_others() -> None:
+    with opened(agent_of("Yes", "No")) as (panel, _):
+        values: list[str] = []
+        panel.observe(lambda change: values.append(change.new), "value")
+        label = ipywidgets.Label()
+        ipywidgets.link((panel, "totals"), (label, "value"))
+        box = ipywidgets.VBox([panel, label])
+        for prompt in "ab":
+            panel.send(prompt)
+            panel.wait()
+        assert values == ["Yes", "No"]
+        assert label.value == panel.totals
+        assert box.children[0] is panel
+
+
+def test_an_observer_that_fails_harms_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    with opened(agent_of("Yes")) as (panel, front):
+        panel.observe(lambda change: 1 / 0, "value")
+        panel.send("a")
+        panel.wait()
+        assert front.mirror.messages[-1]["markdown"] == "Yes"
+        assert "ZeroDivisionError" in caplog.text
+
+
+def test_what_others_ask_the_agent_appears_too() -> None:
+    agent = agent_of("One", "Two")
+    with opened(agent) as (panel, _):
+        asyncio.run(agent.ask("from a cell"))
+        wait_for(lambda: statuses(panel) == ["complete", "complete"])
+        asyncio.run(agent.but(system_message="Be brief.").ask("from a cell with -s"))
+        wait_for(lambda: len(panel.messages) == 4)
+        assert [text for _, text in shown(panel)][::2] == ["from a cell", "from a cell with -s"]
+
+
+def test_what_the_panel_asks_the_agent_remembers() -> None:
+    agent = agent_of("One")
+    with opened(agent) as (panel, _):
+        panel.send("a")
+        panel.wait()
+        messages = run(agent.model_context.get_messages())
+        assert [message.content for message in messages] == ["a", "One"]
+
+
+def test_two_panels_of_an_agent_show_the_same() -> None:
+    agent = agent_of("One", ServerError("It failed."), "Two")
+    with opened(agent) as (one, front), opened(agent) as (other, _):
+        one.send("a")
+        other.send("b")
+        one.wait()
+        other.retry()
+        other.wait()
+        assert one.messages == other.messages == front.mirror.messages
+        assert [text for _, text in shown(one)] == ["a", "One", "b", "Two"]
+
+
+def test_a_panel_opened_later_shows_what_the_agent_remembers() -> None:
+    agent = agent_of("One")
+    asyncio.run(agent.ask("a"))
+    with opened(agent) as (panel, front):
+        front.say("whole")
+        wait_for(lambda: front.of("whole"))
+        assert shown(panel) == [("user", "a"), ("assistant", "One")]
+        assert front.mirror.messages == panel.messages
+
+
+def test_a_client_has_a_panel_too() -> None:
+    with opened(ScriptedClient("Yes")) as (panel, _):
+        panel.send("a")
+        panel.wait()
+        assert (panel.name, panel.value) == ("assistant", "Yes")
+
+
+def test_agents_and_clients_open_panels() -> None:
+    agent = agent_of()
+    client = OpenAIChatCompletionClient(model="gpt-4o", api_key="none")
+    for subject in (agent, client):
+        panel = subject.panel()
+        assert isinstance(panel, ChatPanel)
+        panel.close()
+
+
+def test_what_cannot_talk_has_no_panel() -> None:
+    with pytest.raises(ConfigurationError, match="not of int"):
+        ChatPanel(3)  # type: ignore[arg-type]
+
+
+def test_stop_ends_the_reply_and_keeps_what_had_come() -> None:
+    agent = agent_of("word " * 1_000, pause=0.005)
+    with opened(agent) as (panel, front):
+        front.say("send", text="go", request="r1")
+        wait_for(lambda: panel.messages and "word" in panel.messages[-1]["markdown"])
+        front.say("stop", request="r2")
+        wait_for(lambda: not panel.busy)
+        assert statuses(panel) == ["complete", "cancelled"]
+        assert panel.messages[-1]["notes"][0].startswith("Stopped.")
+        assert [each["request"] for each in front.of("acknowledged")] == ["r1", "r2"]
+        assert agent.client.closed_streams == 1
+        assert len(agent.model_context) == 0
+
+
+def test_stop_also_drops_what_waits_for_its_turn_and_gives_it_back() -> None:
+    with opened(agent_of("word " * 1_000, pause=0.005)) as (panel, front):
+        front.say("send", text="one", request="r1")
+        wait_for(lambda: len(panel.messages) == 2)
+        front.say("send", text="two", request="r2")
+        front.say("stop")
+        panel.wait()
+        assert [(each["request"], each["text"]) for each in front.of("error")] == [
+            ("r2", "Stopped before it was sent.")
+        ]
+        assert [text for role, text in shown(panel) if role == "user"] == ["one"]
+
+
+def test_a_reply_that_a_cell_has_asked_for_is_the_cells_to_stop() -> None:
+    agent = agent_of("One", pause=0.2)
+    with opened(agent) as (panel, front):
+
+        async def ask() -> None:
+            task = asyncio.create_task(agent.ask("from a cell"))
+            await asyncio.sleep(0.02)
+            front.say("stop")
+            await task
+
+        asyncio.run(ask())
+        wait_for(lambda: "complete" in statuses(panel)[-1:])
+        assert front.errors == ["A cell has asked for this reply: interrupt the kernel to stop it."]
+
+
+def test_a_failure_is_told_in_words_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "nbagents")
+    with opened(agent_of(ServerError("The server failed (500); retry."))) as (panel, front):
+        panel.send("a")
+        panel.wait()
+        assert statuses(panel) == ["complete", "failed"]
+        assert panel.messages[-1]["notes"] == ["The server failed (500); retry."]
+        assert front.errors == []
+        assert "The server failed (500)" in caplog.text
+
+
+def test_retry_asks_again_and_forgets_what_followed() -> None:
+    agent = agent_of("One", "Two", "One again")
+    with opened(agent) as (panel, front):
+        for prompt in "ab":
+            panel.send(prompt)
+            panel.wait()
+        front.say("retry", id=panel.messages[1]["id"])
+        wait_for(lambda: len(panel.messages) == 2 and not panel.busy)
+        assert [text for _, text in shown(panel)] == ["a", "One again"]
+        assert [message.content for message in run(agent.model_context.get_messages())] == [
+            "a",
+            "One again",
+        ]
+        assert front.mirror.messages == panel.messages
+
+
+def test_edit_asks_something_else_and_keeps_the_images() -> None:
+    agent = agent_of("One", "Two")
+    with opened(agent) as (panel, _):
+        panel.send("a", images=[picture()])
+        panel.wait()
+        panel.edit(panel.messages[0]["id"], "b")
+        panel.wait()
+        assert [text for _, text in shown(panel)] == ["b", "Two"]
+        assert panel.messages[0]["images"] == [picture()]
+
+
+def test_nobody_goes_back_in_a_conversation_that_was_changed_behind_the_panel() -> None:
+    agent = agent_of("One", "Two")
+    with opened(agent) as (panel, front):
+        panel.send("a")
+        panel.wait()
+        run(agent.model_context.clear())
+        panel.retry()
+        panel.wait()
+        assert "cannot go back" in front.errors[0]
+        assert [text for _, text in shown(panel)] == ["a", "One"]
+
+
+def test_nothing_is_asked_again_while_a_reply_is_under_way() -> None:
+    with opened(agent_of("word " * 1_000, pause=0.005)) as (panel, front):
+        panel.send("a")
+        wait_for(lambda: panel.messages)
+        front.say("edit", id="m1", text="b")
+        wait_for(lambda: front.errors)
+        assert front.errors == ["A reply is under way: stop it first, or wait for its end."]
+
+
+def test_clear_forgets_and_can_be_undone() -> None:
+    agent = agent_of("One")
+    with opened(agent) as (panel, front):
+        panel.send("a")
+        panel.wait()
+        before = panel.messages
+        panel.clear()
+        panel.wait()
+        assert (panel.messages, front.mirror.messages, len(agent.model_context)) == ([], [], 0)
+        panel.restore()
+        panel.wait()
+        assert panel.messages == front.mirror.messages == before
+        assert len(agent.model_context) == 2
+
+
+def test_an_agent_cleared_elsewhere_is_cleared_in_the_panel() -> None:
+    agent = agent_of("One")
+    with opened(agent) as (panel, front):
+        panel.send("a")
+        panel.wait()
+        asyncio.run(agent.clear())
+        wait_for(lambda: not panel.messages)
+        panel.restore()
+        wait_for(lambda: front.errors)
+        assert front.errors == ["There is nothing to bring back."]
+
+
+def test_variables_are_completed_and_attached(monkeypatch: pytest.MonkeyPatch) -> None:
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "panel_frame", pd.DataFrame({"a": [1, 2, 3]}), raising=False)
+    monkeypatch.setattr(main, "panel_list", [1, 2], raising=False)
+    monkeypatch.setattr(main, "panel_api_key", "sk-0123456789abcdef", raising=False)
+    agent = agent_of("One")
+    with opened(agent) as (panel, front):
+        front.say("complete", request="c1", prefix="panel_")
+        wait_for(lambda: front.of("completions"))
+        assert front.of("completions")[0]["items"] == [
+            {"name": "panel_frame", "type": "DataFrame 3 x 1"},
+            {"name": "panel_list", "type": "list, 2"},
+        ]
+        front.say("send", text="Look", attach=["panel_frame"])
+        wait_for(lambda: panel.value)
+        [note] = panel.messages[0]["notes"]
+        assert note.startswith("panel_frame: pandas DataFrame")
+        assert "pandas DataFrame" in agent.client.requests[0][0].content[1]
+
+
+def test_a_variable_that_is_not_there_is_said_and_nothing_is_sent() -> None:
+    agent = agent_of("One")
+    with opened(agent) as (panel, front):
+        front.say("send", text="Look", attach=["no_such_thing"], request="r1")
+        panel.wait()
+        [error] = front.of("error")
+        assert error["request"] == "r1"
+        assert error["text"].startswith("There is no variable no_such_thing")
+        assert agent.client.requests == []
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"text": "  "}, "There is nothing to send"),
+        ({"text": "x" * 1_000_001}, "The text has 1,000,001 characters"),
+        ({"text": "x", "images": ["data:image/png;base64," + "A" * 28_000_000]}, "21 MB"),
+        ({"text": "x", "images": ["https://x.y/z.png"]}, "Only data:image"),
+        ({"text": "x", "images": ["data:image/png;base64,AAAA"]}, "not a PNG"),
+        ({"text": "x", "attach": ["a"] * 101}, "At most 100"),
+    ],
+    ids=["nothing", "text", "size", "address", "no image", "names"],
+)
+def test_what_a_panel_does_not_take_it_says(content: dict[str, Any], words: str) -> None:
+    with opened(agent_of("One")) as (panel, front):
+        front.say("send", request="r1", **content)
+        wait_for(lambda: front.errors)
+        assert words in front.errors[0]
+        assert panel.messages == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        3,
+        "send",
+        [],
+        {},
+        {"kind": "explode"},
+        {"kind": "send"},
+        {"kind": "send", "text": 3},
+        {"kind": "send", "text": "x", "images": "no"},
+        {"kind": "send", "text": "x", "attach": [{}]},
+        {"kind": "approve", "call": "c1", "allowed": "yes"},
+        {"kind": ["send"], "text": "x"},
+    ],
+)
+def test_what_is_no_message_is_ignored_with_a_line_in_the_log(
+    content: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "nbagents")
+    with opened(agent_of("One")) as (panel, front):
+        data = {"method": "custom", "content": content}
+        panel._handle_msg({"content": {"data": data}, "buffers": []})
+        front.say("whole")
+        wait_for(lambda: front.of("whole"))
+        assert (panel.messages, front.errors) == ([], [])
+        assert "no message" in caplog.text
+
+
+def test_the_front_end_changes_nothing_but_its_own_traits() -> None:
+    with opened(agent_of("One")) as (panel, _):
+        panel.set_state({"messages": [{"id": "x"}], "value": "x", "_esm": "x", "name": "x"})
+        assert (panel.messages, panel.value, panel.name) == ([], "", "tutor")
+
+
+def calling(name: str, arguments: str) -> CreateResult:
+    call = FunctionCall(id="c1", name=name, arguments=arguments)
+    usage = RequestUsage(1, 1)
+    return CreateResult(finish_reason="function_calls", content=[call], usage=usage, cached=False)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_call_is_allowed_and_denied_by_the_panels_buttons(allowed: bool) -> None:
+    ran: list[int] = []
+
+    def add(a: int) -> int:
+        """Add."""
+        ran.append(a)
+        return a
+
+    tool = FunctionTool(add, "Add", side_effects=True)
+    agent = agent_of(calling("add", '{"a": 1}'), "Done", tools=[tool])
+    with opened(agent) as (panel, front):
+        panel.send("go")
+        wait_for(lambda: [c["state"] for m in panel.messages for c in m["calls"]] == ["asked"])
+        assert ran == []
+        front.say("approve", call="c1", allowed=allowed)
+        wait_for(lambda: panel.value == "Done")
+        [call] = [call for message in panel.messages for call in message["calls"]]
+        assert (call["state"], ran) == (("done", [1]) if allowed else ("denied", []))
+        assert front.mirror.messages == panel.messages
+
+
+def test_an_answer_that_nobody_waits_for_does_nothing() -> None:
+    with opened(agent_of("One")) as (panel, front):
+        front.say("approve", call="c9", allowed=True, request="r1")
+        wait_for(lambda: front.of("acknowledged"))
+        assert front.errors == []
+        assert panel.messages == []
+
+
+def test_closing_a_panel_ends_what_it_has_asked_for() -> None:
+    agent = agent_of("word " * 1_000, pause=0.005)
+    panel = ChatPanel(agent)
+    panel.send("go")
+    wait_for(lambda: len(panel.messages) == 2)
+    panel.close()
+    wait_for(lambda: not agent.busy)
+    assert agent.client.closed_streams == 1
+    assert repr(panel) == "ChatPanel('tutor')"
+
+
+def test_a_closed_panel_leaves_the_others_alone() -> None:
+    agent = agent_of("One")
+    with opened(agent) as (one, _):
+        ChatPanel(agent).close()
+        one.send("a")
+        one.wait()
+        assert one.value == "One"
+
+
+def test_the_state_holds_the_conversation_and_no_key() -> None:
+    canary = "sk-canary0123456789abcdef"
+    client = OpenAIChatCompletionClient(
+        model="gpt-4o", api_key=canary, base_url="https://secret.example/v1"
+    )
+    agent = ChatAgent(client, name="tutor", model_context=BufferedChatCompletionContext(3))
+    with opened(agent) as (panel, _):
+        state = repr(panel.get_state()) + repr(panel.get_manager_state(widgets=[panel]))
+        assert canary not in state
+        assert "secret.example" not in state
+        assert set(panel.get_state()) - set(ipywidgets.DOMWidget().get_state()) == {
+            "_anywidget_id",
+            "_css",
+            "_esm",
+            "busy",
+            "messages",
+            "name",
+            "totals",
+        }
+
+
+def test_the_bundle_shows_the_conversation_where_there_is_no_kernel() -> None:
+    with opened(agent_of("**Yes** <script>alert(1)</script>")) as (panel, _):
+        panel.send("a")
+        panel.wait()
+        data, _ = panel._repr_mimebundle_()
+        assert set(data) == {
+            "application/vnd.jupyter.widget-view+json",
+            "text/html",
+            "text/markdown",
+            "text/plain",
+        }
+        assert "<strong>Yes</strong>" in data["text/html"]
+        assert "<script" not in data["text/html"] + data["text/markdown"]
+        assert data["text/html"].startswith('<div class="nbagents-saved">')
+        assert data["text/plain"] == "ChatPanel('tutor')"
+
+
+def test_nothing_in_how_a_panel_shows_itself_varies_from_run_to_run() -> None:
+    shown: list[Any] = []
+    for _ in range(2):
+        with opened(agent_of("Yes")) as (panel, _):
+            panel.send("a")
+            panel.wait()
+            data, _ = panel._repr_mimebundle_()
+            del data["application/vnd.jupyter.widget-view+json"]
+            shown.append((data, panel.messages, repr(panel)))
+    assert shown[0] == shown[1]
+
+
+def test_the_caps_are_those_that_the_page_says() -> None:
+    assert (_inbound.MAX_TEXT, _inbound.MAX_IMAGES) == (1_000_000, 20_000_000)
