@@ -9,9 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from IPython.core.magic import Magics
+
 from nbagents._hooks import lend
 from nbagents.loop import call_on_main
 from nbagents.notebook._asking import ask_person
+from nbagents.notebook._cassette import CassetteMagics
 from nbagents.notebook._completion import install_completer
 from nbagents.notebook._heartbeat import keep_interruptible
 from nbagents.notebook._magics import ChatMagics
@@ -34,9 +37,12 @@ def load(shell: InteractiveShell) -> None:
     if shell in _loaded:
         return
     magics = ChatMagics(shell)
-    shell.register_magics(magics)
+    cassettes = CassetteMagics(shell)
+    shell.register_magics(magics, cassettes)
     _loaded[shell] = [
         lambda: _take_out(shell, magics),
+        lambda: _take_out(shell, cassettes),
+        cassettes.take_out,
         install_completer(shell),
         watch_outputs(shell),
         keep_interruptible(shell),
@@ -53,7 +59,7 @@ def unload(shell: InteractiveShell) -> None:
         undo()
 
 
-def _take_out(shell: InteractiveShell, magics: ChatMagics) -> None:
+def _take_out(shell: InteractiveShell, magics: Magics) -> None:
     for kind, functions in magics.magics.items():
         for name in functions:
             shell.magics_manager.magics[kind].pop(name, None)

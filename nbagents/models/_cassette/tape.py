@@ -69,6 +69,22 @@ class Record:
     details: Mapping[str, Any]
     line: int = 0
 
+    @property
+    def prompt(self) -> str:
+        """What was said last, as text."""
+        messages = self.request.get("messages") or [{}]
+        said = messages[-1].get("content") or ""
+        return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+
+    @property
+    def reply(self) -> str:
+        """What came, as text: words, calls, or the failure."""
+        text = "".join(piece.text for piece in self.pieces if piece.kind == "text")
+        if text or self.ending == "left":
+            return text
+        said = self.details.get("content") or self.details.get("message") or ""
+        return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+
 
 @dataclass
 class Tape:
