@@ -12,7 +12,7 @@ from nbagents.tools import FunctionTool
 if TYPE_CHECKING:
     from nbagents.agents._chat import ChatAgent
 
-__all__ = ["as_tool", "register"]
+__all__ = ["HostedChatAgent", "as_tool", "register"]
 
 
 class HostedChatAgent(RoutedAgent):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nbagents.messages._results import CreateResult
 
 __all__ = [
+    "call_line",
     "calls_markdown",
     "parts_markdown",
     "result_bundle",
@@ -67,6 +68,19 @@ def summary(result: CreateResult) -> str:
     if usage.estimated:
         parts.append("estimated")
     return " · ".join(part for part in parts if part)
+
+
+def call_line(call: FunctionCall) -> str:
+    """A function call as one line of plain text, as Python writes it."""
+    from nbagents.rendering import plain
+
+    try:
+        arguments = json.loads(call.arguments or "{}")
+        inside = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+    except (ValueError, AttributeError, RecursionError):
+        inside = call.arguments
+    # What a model wrote must not move the cursor or hide a part.
+    return " ".join(plain(f"{call.name}({inside})").split())
 
 
 def calls_markdown(calls: list[FunctionCall]) -> str:

@@ -122,7 +122,7 @@ class ChatMagics(ChatSettings, Magics):
         if limit is None:
             set_budget(None)
             return
-        advice = "raise it: %config ChatMagics.budget = ..."
+        advice = "raise %config ChatMagics.budget"
         set_budget(Budget(limit, ledger=ledger, name="the notebook's budget", advice=advice))
 
     def _chat(self, arguments: ChatArguments, body: str) -> None:
@@ -179,4 +179,4 @@ def _cell_budget(limit: float | None) -> AbstractContextManager[object]:
         return nullcontext()
     from nbagents.usage import Budget, within
 
-    return within(Budget(limit, name="the cell's budget", advice="raise it: --budget ..."))
+    return within(Budget(limit, name="the cell's budget", advice="raise --budget"))

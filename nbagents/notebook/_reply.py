@@ -13,6 +13,7 @@ from nbagents.messages import (
     FunctionExecutionResult,
     FunctionExecutionResultMessage,
     StreamChunk,
+    call_line,
     calls_markdown,
     results_markdown,
     summary,
@@ -22,6 +23,8 @@ from nbagents.notebook._forms import as_markdown, opening
 from nbagents.rendering import STATUS_WORDS, Section, plain, reply_bundle
 
 __all__ = ["Reply"]
+
+_LONGEST_CALL = 70  # characters in the folded line; the whole call is inside
 
 
 class Reply:
@@ -116,9 +119,13 @@ class Reply:
 
 
 def _called(call: FunctionCall, answer: FunctionExecutionResult) -> Section:
-    word = "called, and it failed" if answer.is_error else "called"
+    failed = ": failed" if answer.is_error else ""
     body = f"{calls_markdown([call])}\n\n{results_markdown([answer])}"
-    return Section(f"{call.name}: {word}", body)
+    return Section(f"called {_cut(call_line(call))}{failed}", body)
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LONGEST_CALL else f"{line[: _LONGEST_CALL - 1]}…"
 
 
 def _status_of(error: Exception) -> str:

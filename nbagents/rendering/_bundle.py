@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nbagents.rendering._clean import escape, plain
 from nbagents.rendering._html import to_html
@@ -29,7 +30,8 @@ formulas that we mark."""
 _MARKUP = re.compile(r"([\\`*_\[\]$~|])")
 
 
-class Section(NamedTuple):
+@dataclass(frozen=True)
+class Section:
     """A text among others.
 
     Attributes:

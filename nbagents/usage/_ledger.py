@@ -7,6 +7,7 @@ import math
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from nbagents.prices import in_dollars
 from nbagents.usage._frame import frame_of
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _summary(records: tuple[UsageRecord, ...]) -> str:
     ]
     costs = list(_known(record.cost for record in records))
     if costs:
-        parts.append(f"${math.fsum(costs):.4f}")
+        parts.append(in_dollars(math.fsum(costs)))
     if len(costs) < count:
         parts.append(f"{count - len(costs):,} without a known cost")
     if any(record.estimated for record in records):

@@ -56,7 +56,9 @@ def test_a_cell_makes_an_agent_with_tools_that_run_on_the_main_thread(
     cell = kernel.run("%%chat tutor --new -s 'Be brief.' --buffer 10 --tools where\nWhere?")
     assert cell.status == "ok"
     (output,) = cell.outputs
-    assert output["data"]["text/plain"].startswith("where: called\n\nOn the main thread.")
+    assert output["data"]["text/plain"].startswith(
+        "called where(place='here')\n\nOn the main thread."
+    )
     assert "here: True" in output["data"]["text/html"]
     sent = server.requests[-1].json()["messages"]
     assert [message["role"] for message in sent] == ["system", "user", "assistant", "tool"]
