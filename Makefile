@@ -59,9 +59,13 @@ browser:
 	|| { test "$$(id -u)" = 0 && echo "Installing Chromium" && $(APT) update && $(APT) install --no-install-recommends chromium; } \
 	|| echo "No Chromium, and it cannot be installed here: its tests are skipped, or fail with CI=true."
 
+# Of a notebook's metadata: the rest says which Python it was run with.
+KEPT := {'kernelspec', ('language_info', 'name', 'pygments_lexer')}
 notebooks: $(READY) ## run the notebooks and keep their outputs in them
 	$(UNCONNECTED) NBAGENTS_RENDER=final $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
-		--ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
+		--ExecutePreprocessor.record_timing=False --ClearMetadataPreprocessor.enabled=True \
+		--ClearMetadataPreprocessor.clear_cell_metadata=False \
+		--ClearMetadataPreprocessor.preserve_nb_metadata_mask="$(KEPT)" $(NOTEBOOKS)
 
 BENCH := build/bench
 $(BENCH)/.ready: pyproject.toml constraints.txt

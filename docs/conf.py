@@ -36,6 +36,8 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
+# `type` in an annotation is Python's, whichever classes have an attribute of that name.
+suppress_warnings = ["ref.python"]
 
 html_theme = "furo"
 html_title = "nbagents"

@@ -206,6 +206,25 @@ def test_links_between_the_pages_lead_somewhere() -> None:
     assert dead == []
 
 
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_saved_with_its_outputs_and_without_the_machine(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    assert notebook.metadata == {
+        "kernelspec": {
+            "display_name": "Python 3 (ipykernel)",
+            "language": "python",
+            "name": "python3",
+        },
+        "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+    }
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == [*range(1, len(code) + 1)]
+    assert [cell.source for cell in code if "%%chat" in cell.source and not cell.outputs] == []
+
+
 def test_each_prompt_of_the_tour_has_its_reply() -> None:
     notebook = nbformat.read(ROOT / "notebooks/01_first_chat.ipynb", as_version=4)
     bodies = [
