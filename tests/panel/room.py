@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbagents.rendering import BlockStream, to_html
+from nbagents.rendering import html_blocks
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator
@@ -136,9 +136,7 @@ class Room:
 
 def blocks(markdown: str) -> list[str]:
     """Markdown as the blocks of HTML that the kernel sends."""
-    stream = BlockStream()
-    parts = [*stream.feed(markdown), stream.tail]
-    return [to_html(part) for part in parts if part]
+    return list(html_blocks(markdown, math="mathml"))
 
 
 def message(identity: str, text: str = "", **changes: Any) -> dict[str, Any]:

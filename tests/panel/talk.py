@@ -45,22 +45,17 @@ print(f"{rates.survived.max():.1%}")  # 96.8%
 
 ### What to look at next
 
-1. Whether `age` explains the rest: a [logistic regression](https://en.wikipedia.org/wiki/Logistic_regression) will tell.
+1. Whether `age` explains the rest: a [logistic regression](https://en.wikipedia.org/) will tell.
 2. Whether missing ages are missing at random
    - [x] by class
    - [ ] by port
 
 > With 891 rows, an interval of about three points is all that can be had.
 """
-MATHS = (
-    "<p>The standard error of a share is "
-    '<math><msub><mi>s</mi><mi>p</mi></msub><mo>=</mo><msqrt><mfrac><mrow><mi>p</mi><mo stretchy="false">(</mo>'
-    '<mn>1</mn><mo>−</mo><mi>p</mi><mo stretchy="false">)</mo></mrow><mi>n</mi></mfrac></msqrt></math>'
-    ", so that</p>"
-    '<p><math display="block"><mi>P</mi><mrow><mo>(</mo><mrow><mo>|</mo><mover><mi>p</mi><mo>^</mo></mover>'
-    "<mo>−</mo><mi>p</mi><mo>|</mo><mo>≤</mo><mn>1.96</mn><mspace width=\"0.2em\"/><msub><mi>s</mi><mi>p</mi></msub>"
-    "</mrow><mo>)</mo></mrow><mo>≈</mo><mn>0.95</mn></math></p>"
-)
+MATHS = r"""The standard error of a share is $s_p = \sqrt{p (1 - p) / n}$, so that
+
+$$P\left(|\hat p - p| \le 1.96\, s_p\right) \approx 0.95$$
+"""
 CALLS = [
     {
         "id": "call-1",
@@ -92,20 +87,22 @@ CALLS = [
 def talk() -> list[dict[str, Any]]:
     """The messages, in order."""
     return [
-        message("u1", "Which passengers of @df survived? Show me the code, and the numbers by class."),
+        message(
+            "u1", "Which passengers of @df survived? Show me the code, and the numbers by class."
+        ),
         message(
             "a2",
             REPLY,
-            reasoning=["<p>The frame has <code>pclass</code> and <code>sex</code>: group by both.</p>"],
+            reasoning=[
+                "<p>The frame has <code>pclass</code> and <code>sex</code>: group by both.</p>"
+            ],
             footer="gpt-4o-mini · 1,204 + 331 tokens · $0.0004 · 3.1 s",
         ),
         message("u3", "And how sure can I be of these shares?", images=[picture()]),
         message(
             "a4",
-            "",
-            blocks=[MATHS],
+            MATHS,
             calls=CALLS,
-            markdown="The standard error",
             status="streaming",
         ),
         message("u5", "اشرح لي هذا المخطط بالعربية من فضلك"),

@@ -1,0 +1,1267 @@
+// @ts-check
+/**
+ * The chat panel's front end: one module, loaded by anywidget, without a build and the network.
+ *
+ * A `Conversation` belongs to a model: it takes what the kernel sends and holds what is typed.
+ * Each view of the model is a `Panel`, which paints in animation frames what has changed. Nothing
+ * here trusts the kernel's HTML: `build` copies what is on its lists, and no string is ever handed
+ * to the page as markup.
+ */
+
+/** @import { BlocksChange, Busy, Call, Draft, FromKernel, Item, Message, Model, ToKernel, Watcher,
+ *   Whole } from "./protocol.d.ts" */
+
+const BUDGET = 8; // milliseconds of building in one frame
+const NOTHING = { text: "", images: [], editing: null };
+const UNDER_WAY = "A reply is under way: wait for it, or stop it.";
+const GONE = "The kernel is gone; what was said stays. Run the panel's cell to go on.";
+const PATIENCE = 1200; // milliseconds before it is said that the kernel does not answer
+const PICTURES = ["png", "jpeg", "gif", "webp"];
+const PICTURE = new RegExp(`^data:image/(${PICTURES.join("|")});base64,`);
+const SVG = "http://www.w3.org/2000/svg";
+const MATHML = "http://www.w3.org/1998/Math/MathML";
+
+/* Safe nodes */
+
+/** @param {string} names */
+const words = (names) => new Set(names.split(/\s+/));
+
+const TAGS = words(
+  "a blockquote br code del div em h3 h4 h5 h6 hr li ol p pre small span strong table tbody td th" +
+    " thead tr ul",
+);
+const MATH_TAGS = words(
+  "math menclose mfrac mi mn mo mover mphantom mroot mrow mspace msqrt mstyle msub msubsup msup" +
+    " mtable mtd mtext mtr munder munderover",
+);
+const CLASSES = words(
+  "nb-wide nb-task nb-note nb-mark highlight c k o s m nb nf nc nd nt na gd gi gh gp",
+);
+const MATH_ATTRIBUTES = words(
+  "accent accentunder columnalign columnspacing display displaystyle fence form linethickness" +
+    " lspace mathcolor mathvariant maxsize minsize notation rowspacing rspace scriptlevel stretchy" +
+    " width",
+);
+// Words, colours and lengths below ten; a longer one could leave the formula's place.
+const MATH_VALUE = /^(([a-z-]+|#[\da-f]{3,8}|[+-]?\d?(\.\d{1,3})?(em|ex|p[tx])?)( |$)){1,8}$/i;
+
+/** The kernel's HTML as new nodes. The parser's document is inert: nothing in it runs or loads.
+ * @param {string} html */
+function build(html) {
+  const fragment = document.createDocumentFragment();
+  copyChildren(new DOMParser().parseFromString(html, "text/html").body, fragment);
+  return fragment;
+}
+
+/** @param {Node} from @param {Node} to */
+function copyChildren(from, to) {
+  for (let child = from.firstChild; child; child = child.nextSibling) {
+    if (child.nodeType === Node.TEXT_NODE) {
+      to.appendChild(document.createTextNode(child.nodeValue ?? ""));
+    } else if (child instanceof Element) {
+      copyElement(child, to);
+    }
+  }
+}
+
+/** @param {Element} from @param {Node} to */
+function copyElement(from, to) {
+  const name = from.localName;
+  const math = from.namespaceURI === MATHML && MATH_TAGS.has(name);
+  if (!math && !TAGS.has(name)) return;
+  const element = math ? document.createElementNS(MATHML, name) : document.createElement(name);
+  if (element instanceof HTMLElement) copyAttributes(from, element);
+  else copyMathAttributes(from, element);
+  copyChildren(from, element);
+  to.appendChild(element);
+}
+
+/** @param {Element} from @param {HTMLElement} to */
+function copyAttributes(from, to) {
+  const kept = [...from.classList].filter((name) => CLASSES.has(name));
+  if (kept.length) to.className = kept.join(" ");
+  if (to instanceof HTMLAnchorElement) return link(to, from.getAttribute("href") ?? "");
+  const side = /^text-align:(left|center|right)$/.exec(from.getAttribute("style") ?? "");
+  if (side && to instanceof HTMLTableCellElement) to.style.textAlign = side[1];
+  const start = /^\d{1,9}$/.exec(from.getAttribute("start") ?? "");
+  if (start && to instanceof HTMLOListElement) to.start = Number(start[0]);
+}
+
+/** @param {HTMLAnchorElement} anchor @param {string} address */
+function link(anchor, address) {
+  if (!/^(https?:\/\/[^/\\]|mailto:)/i.test(address) || !URL.canParse(address)) return;
+  anchor.href = address;
+  anchor.rel = "noopener noreferrer";
+  anchor.target = "_blank";
+}
+
+/** @param {Element} from @param {Element} to */
+function copyMathAttributes(from, to) {
+  for (const { name, value } of from.attributes) {
+    if (MATH_ATTRIBUTES.has(name) && MATH_VALUE.test(value)) to.setAttribute(name, value);
+  }
+}
+
+
+/* Our own nodes */
+
+/** An element with attributes (a function listens, true is an empty attribute) and children.
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} name
+ * @param {Record<string, string|boolean|((event: any) => void)>} [attributes]
+ * @param {...(Node|string)} children
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+function h(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(key, value);
+    else if (value !== false) element.setAttribute(key, value === true ? "" : value);
+  }
+  element.append(...children);
+  return element;
+}
+
+/** @param {string} name @param {...(Node|string)} children */
+const div = (name, ...children) => h("div", { class: `nba-${name}` }, ...children);
+
+/** @param {string} name @param {...(Node|string)} children */
+const span = (name, ...children) => h("span", { class: name && `nba-${name}` }, ...children);
+
+const ICONS = {
+  agent: "M8 1.5l1.6 4.9 4.9 1.6-4.9 1.6L8 14.5 6.4 9.6 1.5 8l4.9-1.6z",
+  check: "M3 8.5l3.2 3.2L13 5",
+  clear: "M2.5 4h11M6 4V2.5h4V4M4 4l.7 9.5h6.6L12 4M6.7 6.5v4.5M9.3 6.5v4.5",
+  close: "M4 4l8 8M12 4l-8 8",
+  copy: "M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3",
+  down: "M8 3v9.5M4 8.8l4 4 4-4",
+  edit: "M3 13l.6-2.8 7.6-7.6 2.2 2.2-7.6 7.6zM9.8 4l2.2 2.2",
+  image: "M2.5 3h11v10h-11zM2.5 11l3.2-3.2 2.6 2.6 2-2 3.2 3.2M10.2 6h.1",
+  insert: "M2.5 2.5h11v4h-11zM8 9v5M5.5 11.5h5",
+  retry: "M13 8a5 5 0 1 1-1.5-3.6M13 2v3h-3",
+  send: "M8 13V3.5M4 7l4-4 4 4",
+  stop: "M4.5 4.5h7v7h-7z",
+  tool: "M13.3 4.7a3.3 3.3 0 0 1-4.4 4.2l-4.6 4.6-1.8-1.8 4.6-4.6a3.3 3.3 0 0 1 4.2-4.4l-2 2 .4 1.6 1.6.4z",
+};
+
+/** @param {keyof typeof ICONS} name */
+function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  const path = document.createElementNS(SVG, "path");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("aria-hidden", "true");
+  svg.setAttribute("class", `nba-icon nba-icon-${name}`);
+  path.setAttribute("d", ICONS[name]);
+  svg.append(path);
+  return svg;
+}
+
+/** @param {keyof typeof ICONS} sign @param {string} label @param {() => void} act
+ * @param {string} [word] shown beside the sign */
+function button(sign, label, act, word = "") {
+  const kind = word ? "nba-button" : "nba-button nba-bare";
+  const title = word === label ? "" : label;
+  const given = { type: "button", class: kind, "aria-label": label, title, click: act };
+  return h("button", given, icon(sign), ...(word ? [span("", word)] : []));
+}
+
+const unique = () => Math.random().toString(36).slice(2, 8);
+
+/** @param {HTMLElement} element @param {string} text */
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+  element.hidden = !text;
+}
+
+/** @param {HTMLButtonElement} pressed @param {string} word */
+function answer(pressed, word) {
+  pressed.dataset.answer = word;
+  setTimeout(() => delete pressed.dataset.answer, 1800);
+}
+
+/** @param {string} text @returns {Promise<boolean>} */
+const copy = (text) =>
+  Promise.resolve(navigator.clipboard?.writeText(text).then(() => true, () => false));
+
+/** @param {string} text */
+function copyBySelection(text) {
+  const focused = document.activeElement;
+  const area = h("textarea", { readonly: true, "aria-hidden": "true" });
+  area.style.position = "fixed";
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
+  return done;
+}
+
+/** Put code into a new cell below. Widgets have no interface for it: this presses the toolbar's
+ * button of JupyterLab and Notebook 7, pastes, and answers true when the code is seen there.
+ * @param {Element} from @param {string} code */
+async function insertCell(from, code) {
+  const cell = from.closest(".jp-Cell.jp-mod-active");
+  const notebook = from.closest(".jp-NotebookPanel");
+  const below = notebook?.querySelector('.jp-Toolbar [data-command="notebook:insert-cell-below"]');
+  if (!cell || !(below instanceof HTMLElement)) return false;
+  below.click();
+  const editor = await until(() => {
+    const active = notebook?.querySelector(".jp-Cell.jp-mod-active");
+    const content = active !== cell && active?.querySelector(".cm-content");
+    return content instanceof HTMLElement && !content.textContent?.trim() ? content : null;
+  });
+  if (!editor || cell.nextElementSibling?.contains(editor) === false) return false;
+  const data = new DataTransfer();
+  data.setData("text/plain", code);
+  const given = { clipboardData: data, bubbles: true, cancelable: true };
+  editor.dispatchEvent(new ClipboardEvent("paste", given));
+  return Boolean(await until(() => (startsWith(editor, code) ? editor : null)));
+}
+
+/** @param {Element} editor @param {string} code */
+function startsWith(editor, code) {
+  const lines = [...editor.querySelectorAll(".cm-line")].map((line) => line.textContent);
+  const shown = lines.join("\n").slice(0, 400);
+  return Boolean(shown.trim()) && code.replace(/\t/g, "    ").startsWith(shown);
+}
+
+/** @template T @param {() => T|null} look @returns {Promise<T|null>} */
+async function until(look) {
+  for (let tries = 0; tries < 40; tries++) {
+    const found = look();
+    if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return null;
+}
+
+/* The conversation, shared by the views of a model */
+
+/** What the kernel said, and what is being typed. */
+class Conversation {
+  /** @type {Map<string, Message>} */ messages = new Map();
+  /** @type {string[]} the messages' ids in order */ order = [];
+  /** @type {Draft} */ draft = { ...NOTHING };
+  /** @type {Draft|null} what was typed before an edit began */ kept = null;
+  /** @type {Map<string, Item>} variables that the kernel has named */ known = new Map();
+  /** @type {Item[]} */ items = [];
+  notice = "";
+  bad = false;
+  undoable = false;
+  /** @type {string|null} the request that is not acknowledged yet */ sending = null;
+  /** @type {Set<Watcher>} */ watchers = new Set();
+  name = "";
+  totals = "";
+  busy = false;
+  waitingFor = "";
+  slow = false;
+  gone = false;
+  stopping = false;
+
+  /** @type {number|null} the number of the kernel's last message */ seq = null;
+  asked = 0;
+  asking = "";
+  timer = 0;
+
+  /** Take the saved state, listen, and ask for what has happened since.
+   * @param {Model} model */
+  constructor(model) {
+    this.model = model;
+    const traits = () => {
+      this.name = model.get("name") ?? "";
+      this.totals = model.get("totals") ?? "";
+      this.busy = !this.gone && Boolean(model.get("busy"));
+      this.tell("status");
+    };
+    for (const name of ["name", "busy", "totals"]) model.on(`change:${name}`, traits);
+    model.on("msg:custom", (content) => this.receive(content));
+    traits();
+    this.#replace(model.get("messages") ?? []);
+    this.#askWhole();
+  }
+
+  /** @param {Parameters<Watcher>[0]} what */
+  tell(what, id = "") {
+    for (const watcher of this.watchers) watcher(what, id);
+  }
+
+  /** @param {ToKernel} content */
+  send(content) {
+    try {
+      this.model.send(content);
+    } catch {
+      this.lose();
+    }
+  }
+
+  /** Say that the kernel is gone; what was typed can be typed on. */
+  lose(gone = true) {
+    if (this.gone === gone) return;
+    this.gone = gone;
+    if (gone) this.#setBusy({ busy: false });
+    if (gone) this.#unlock();
+    this.tell("all");
+  }
+
+  /** @param {FromKernel} content */
+  receive(content) {
+    const { kind } = content;
+    if (kind !== "whole" && "seq" in content) this.#count(content.seq);
+    if (kind === "message") this.#upsert(content.message);
+    else if (kind === "blocks") this.#blocks(content);
+    else if (kind === "removed") content.ids.forEach((id) => this.#remove(id));
+    else if (kind === "whole") this.#whole(content);
+    else if (kind === "completions") this.#complete(content.request, content.items);
+    else if (kind === "busy") this.#setBusy(content);
+    else if (kind === "totals") this.totals = content.text;
+    else if (kind === "acknowledged" && content.request === this.sending) this.#unlock(true);
+    else if (kind === "error") {
+      if (!content.request || content.request === this.sending) this.#unlock();
+      this.notify(content.text, "error");
+    }
+    if (["message", "removed", "whole"].includes(kind)) this.#keep();
+    if (["busy", "totals"].includes(kind)) this.tell("status");
+  }
+
+  /** @param {Whole} content */
+  #whole(content) {
+    this.seq = content.seq;
+    this.asked = 0;
+    this.totals = content.totals;
+    this.#setBusy(content);
+    this.#replace(content.messages);
+  }
+
+  /** JupyterLab saves what the model holds here; the kernel is not told. */
+  #keep() {
+    this.model.set("messages", this.order.map((id) => this.messages.get(id)));
+  }
+
+  /** @param {number} seq */
+  #count(seq) {
+    if (this.seq !== null && seq !== this.seq + 1) this.#askWhole();
+    if (this.seq !== null) this.seq = seq;
+  }
+
+  #askWhole() {
+    if (this.asked && performance.now() - this.asked < 5000) return;
+    this.asked = performance.now();
+    this.send({ kind: "whole" });
+  }
+
+  /** @param {Busy} content */
+  #setBusy(content) {
+    this.busy = Boolean(content.busy);
+    this.waitingFor = content.waiting_for ?? "";
+    if (!this.busy) this.stopping = false;
+  }
+
+  /** @param {Message[]} messages */
+  #replace(messages) {
+    this.messages = new Map(messages.map((message) => [message.id, message]));
+    this.#sort();
+    this.tell("all");
+  }
+
+  #sort() {
+    const sorted = [...this.messages.values()].sort((a, b) => a.at - b.at);
+    this.order = sorted.map((message) => message.id);
+  }
+
+  /** @param {Message} message */
+  #upsert(message) {
+    const old = this.messages.get(message.id);
+    this.messages.set(message.id, message);
+    this.#sort();
+    this.tell("message", message.id);
+    if (isOpen(old) !== false && !isOpen(message) && message.role !== "user") {
+      this.tell("finished", message.id);
+    }
+  }
+
+  /** Blocks from `start` on; the first begins with `keep` characters of what stood there.
+   * @param {BlocksChange} content */
+  #blocks({ id, part, start, keep, html }) {
+    const blocks = this.messages.get(id)?.[part];
+    const old = blocks?.[start] ?? "";
+    if (!blocks || start > blocks.length || keep > old.length) return this.#askWhole();
+    const [first, ...rest] = html;
+    blocks.splice(start, Infinity, ...(html.length ? [old.slice(0, keep) + first, ...rest] : []));
+    this.tell("message", id);
+  }
+
+  /** @param {string} id */
+  #remove(id) {
+    this.messages.delete(id);
+    this.#sort();
+    if (this.draft.editing === id) this.cancelEdit();
+    this.tell("removed", id);
+  }
+
+  /** @param {string} request @param {Item[]} items */
+  #complete(request, items) {
+    for (const item of items) this.known.set(item.name, item);
+    if (request !== this.asking) return;
+    this.items = items;
+    this.tell("items");
+  }
+
+  /** @param {string} notice one line below the conversation @param {"error"|"undoable"} [kind] */
+  notify(notice, kind) {
+    this.notice = notice;
+    this.bad = kind === "error";
+    this.undoable = kind === "undoable";
+    this.tell("status");
+  }
+
+  /** @param {Partial<Draft>} change */
+  write(change) {
+    Object.assign(this.draft, change);
+    this.tell("draft");
+  }
+
+  /** Variables that the draft names with an @ and the kernel knows. */
+  attached() {
+    const found = [...this.draft.text.matchAll(MENTION)];
+    const known = found.filter(([, name, root]) => this.known.has(name) || this.known.has(root));
+    return [...new Set(known.map((match) => match[1]))];
+  }
+
+  /** Send the draft; it stays until the kernel has it. */
+  submit() {
+    const { text, images, editing } = this.draft;
+    if (this.gone || this.busy || this.sending || !(text.trim() || images.length)) return false;
+    const request = unique();
+    this.sending = request;
+    this.timer = setTimeout(() => {
+      this.slow = true;
+      this.tell("status");
+    }, PATIENCE);
+    this.notify("");
+    if (editing) this.send({ kind: "edit", request, id: editing, text });
+    else this.send({ kind: "send", request, text, images, attach: this.attached() });
+    this.tell("draft");
+    return true;
+  }
+
+  #unlock(done = false) {
+    clearTimeout(this.timer);
+    this.sending = null;
+    this.slow = false;
+    if (done) this.cancelEdit();
+    this.tell("status");
+  }
+
+  stop() {
+    this.stopping = true;
+    this.send({ kind: "stop" });
+    this.tell("status");
+  }
+
+  /** @param {Message|undefined} message a prompt of the person's */
+  edit(message) {
+    if (!message || this.sending) return;
+    this.kept ??= this.draft;
+    this.draft = { text: message.markdown, images: [], editing: message.id };
+    this.tell("draft");
+  }
+
+  /** Back to what was typed before, or to nothing. */
+  cancelEdit() {
+    this.draft = this.kept ?? { ...NOTHING };
+    this.kept = null;
+    this.tell("draft");
+  }
+
+  lastPrompt() {
+    const prompts = this.order.map((id) => this.messages.get(id));
+    return prompts.findLast((message) => message?.role === "user");
+  }
+
+}
+
+// @df, @fig.axes[0]
+const NAME = String.raw`[\p{L}_][\p{L}\p{N}_]*`;
+const BEFORE = String.raw`(?<![\p{L}\p{N}_@.])@`;
+const INDEX = String.raw`\[(?:-?\d+|"[^"\]\n]*"|'[^'\]\n]*')\]`;
+const MENTION = new RegExp(`${BEFORE}((${NAME})(?:\\.${NAME}|${INDEX})*)`, "gu");
+const TYPED = new RegExp(`${BEFORE}((?:${NAME}(?:\\.${NAME}|${INDEX})*\\.?)?)$`, "u");
+
+/** Whether more of a message is to come; undefined when there is none.
+ * @param {Message|undefined} message */
+function isOpen(message) {
+  return message && (message.status === "streaming" || message.status === "waiting");
+}
+
+/* A message */
+
+/** Blocks of HTML in an element; one that has not changed is never touched again. */
+class Blocks {
+  /** @type {{html: string, node: HTMLElement, dressed: boolean}[]} */ blocks = [];
+
+  /** @param {HTMLElement} root @param {Panel} panel */
+  constructor(root, panel) {
+    this.root = root;
+    this.panel = panel;
+  }
+
+  /** @param {string[]} htmls @param {boolean} finished whether the last one is final too
+   * @param {number} deadline by performance.now(); one block is always built
+   * @returns whether all is there */
+  paint(htmls, finished, deadline) {
+    for (const block of this.blocks.splice(htmls.length)) block.node.remove();
+    for (const [index, html] of htmls.entries()) {
+      const fresh = this.blocks[index]?.html !== html;
+      if (fresh) this.#put(index, html);
+      if (finished || index < htmls.length - 1) this.#dress(this.blocks[index]);
+      if (fresh && performance.now() > deadline && index < htmls.length - 1) return false;
+    }
+    return true;
+  }
+
+  /** @param {number} index @param {string} html */
+  #put(index, html) {
+    const node = div("block");
+    node.append(build(html));
+    if (index < this.blocks.length) this.blocks[index].node.replaceWith(node);
+    else this.root.append(node);
+    this.blocks[index] = { html, node, dressed: false };
+  }
+
+  /** @param {{node: HTMLElement, dressed: boolean}} block */
+  #dress(block) {
+    if (block.dressed) return;
+    block.dressed = true;
+    for (const wide of block.node.querySelectorAll(".nb-wide")) wide.setAttribute("tabindex", "0");
+    for (const pre of block.node.querySelectorAll("pre")) dressCode(pre, this.panel);
+  }
+}
+
+/** @param {HTMLPreElement} pre @param {Panel} panel */
+function dressCode(pre, panel) {
+  const text = pre.textContent.trimEnd();
+  const copying = button("copy", "Copy code", () => panel.copy(copying, text));
+  const inserting = button("insert", "Insert as cell", () => panel.insert(inserting, text));
+  pre.tabIndex = 0;
+  const whole = div("code");
+  pre.replaceWith(whole);
+  whole.append(pre, div("tools", inserting, copying));
+}
+
+const STATUS = /** @type {Record<string, string>} */ ({
+  cancelled: "Stopped",
+  failed: "Failed",
+  filtered: "Stopped by a content filter",
+  incomplete: "The reply broke off",
+  refused: "Refused by the model",
+});
+
+/** One message's nodes. */
+class MessageView {
+  /** @param {Panel} panel @param {Message} message */
+  constructor(panel, message) {
+    this.panel = panel;
+    this.message = message;
+    this.who = h("p", { class: "nba-who" });
+    this.thoughts = div("body");
+    this.thinking = h("summary");
+    this.reasoning = h("details", { class: "nba-fold" }, this.thinking, this.thoughts);
+    this.images = div("images");
+    this.body = h("div", { class: "nba-body", dir: "auto" });
+    this.dots = h("div", { class: "nba-dots", "aria-hidden": "true" }, h("i"), h("i"), h("i"));
+    this.calls = div("calls");
+    this.notes = h("div", { class: "nba-notes", dir: "auto" });
+    this.status = span("state");
+    this.footer = h("span");
+    this.copying = button("copy", "Copy message", () => {
+      panel.copy(this.copying, this.message.markdown);
+    });
+    this.retrying = button("retry", "Retry", () => panel.retry(this.message));
+    this.editing = button("edit", "Edit and branch", () => panel.edit(this.message));
+    const actions = div("actions", this.copying, this.retrying, this.editing);
+    const foot = div("foot", this.status, this.footer, actions);
+    const parts = [this.who, this.reasoning, this.images, this.body, this.calls, this.dots];
+    this.root = h("article", {}, ...parts, this.notes, foot);
+    this.blocks = new Blocks(this.body, panel);
+    this.thoughtBlocks = new Blocks(this.thoughts, panel);
+    /** @type {Map<string, CallView>} */ this.callViews = new Map();
+    /** @type {Message|null} */ this.painted = null;
+  }
+
+  /** @param {Message} message @param {number} deadline @returns whether all of it is there */
+  paint(message, deadline) {
+    this.message = message;
+    const open = Boolean(isOpen(message)) && !this.panel.chat.gone;
+    if (this.painted !== message) this.#paintRest(message, open);
+    this.painted = message;
+    const empty = !message.blocks.length && !message.calls.length;
+    this.dots.hidden = !open || !empty;
+    this.reasoning.hidden = !message.reasoning.length;
+    say(this.thinking, open && !message.blocks.length ? "Thinking…" : "Reasoning");
+    return (
+      this.thoughtBlocks.paint(message.reasoning, !open, deadline) &&
+      this.blocks.paint(message.blocks, !open, deadline)
+    );
+  }
+
+  /** @param {Message} message @param {boolean} open */
+  #paintRest(message, open) {
+    const { role, source, status } = message;
+    this.root.className = `nba-message nba-${role}`;
+    this.root.classList.toggle("nba-failed", status === "failed");
+    this.root.setAttribute("aria-label", role === "user" ? "You" : source || "Note");
+    say(this.who, source === "user" ? "" : source);
+    say(this.status, open ? "" : STATUS[status] ?? "");
+    say(this.footer, message.footer);
+    this.retrying.hidden = role === "user" || open;
+    this.editing.hidden = role !== "user";
+    this.copying.hidden = open || !message.markdown;
+    const pictures = message.images.filter((src) => role === "user" && PICTURE.test(src));
+    this.images.replaceChildren(...pictures.map((src) => h("img", { src, alt: "Attached image" })));
+    this.notes.replaceChildren(...message.notes.map((note) => h("p", {}, note)));
+    this.#paintCalls(message.calls);
+  }
+
+  /** @param {Call[]} calls */
+  #paintCalls(calls) {
+    const views = calls.map((call) => {
+      const view = this.callViews.get(call.id) ?? new CallView(this.panel, call);
+      this.callViews.set(call.id, view);
+      view.paint(call);
+      return view.root;
+    });
+    const same = views.every((view, index) => view === this.calls.children[index]);
+    if (!same || views.length < this.calls.children.length) this.calls.replaceChildren(...views);
+  }
+}
+
+/** A tool call: folded arguments and result, and the question whether it may run. */
+class CallView {
+  /** @param {Panel} panel @param {Call} call */
+  constructor(panel, call) {
+    this.panel = panel;
+    this.state = span("state");
+    this.brief = h("code", { class: "nba-brief" });
+    this.given = h("pre", { tabindex: "0" });
+    this.result = h("pre", { tabindex: "0" });
+    this.answered = h("div", {}, h("p", {}, "Result"), this.result);
+    const parts = [icon("tool"), h("strong", {}, call.name), this.brief, this.state];
+    const folded = h("details", { class: "nba-fold" }, h("summary", {}, ...parts));
+    folded.append(h("p", {}, "Arguments"), this.given, this.answered);
+    const allow = button("check", `Approve ${call.name}`, () => this.#decide(true), "Approve");
+    const deny = button("close", `Deny ${call.name}`, () => this.#decide(false), "Deny");
+    allow.className += " nba-main";
+    this.question = div("ask", allow, deny);
+    this.question.hidden = true;
+    this.root = div("call", folded, this.question);
+    this.id = call.id;
+    this.decided = false;
+  }
+
+  /** @param {boolean} allowed */
+  #decide(allowed) {
+    this.decided = true;
+    this.question.hidden = true;
+    this.panel.chat.send({ kind: "approve", call: this.id, allowed });
+    this.panel.focus();
+  }
+
+  /** @param {Call} call */
+  paint(call) {
+    const state = call.is_error ? "failed" : call.state;
+    const text = pretty(call.arguments);
+    this.root.dataset.state = state;
+    say(this.state, state === "asked" ? "asks to run" : state);
+    say(this.brief, call.arguments.length > 2 ? text.replace(/\s+/g, " ").slice(0, 120) : "");
+    say(this.given, text);
+    say(this.result, call.result);
+    this.answered.hidden = !call.result;
+    const hidden = call.state !== "asked" || this.decided || this.panel.chat.gone;
+    if (!hidden && this.question.hidden) this.panel.announce(`${call.name} asks to run`);
+    this.question.hidden = hidden;
+  }
+}
+
+/** @param {string} json */
+function pretty(json) {
+  try {
+    return JSON.stringify(JSON.parse(json), null, 2);
+  } catch {
+    return json;
+  }
+}
+
+/* The list of messages */
+
+/** The scrolled list: keeps to its end only while the reader is there. */
+class Log {
+  /** @param {Panel} panel */
+  constructor(panel) {
+    this.panel = panel;
+    /** @type {Map<string, MessageView>} */ this.views = new Map();
+    /** @type {Set<string>} what is to be painted */ this.dirty = new Set();
+    this.frame = 0;
+    this.stuck = true;
+    this.top = 0;
+    this.height = 0;
+    this.empty = div("empty");
+    this.list = div("list", this.empty);
+    const kind = { class: "nba-log", role: "log", "aria-live": "off", tabindex: "0" };
+    this.root = h("div", { ...kind, scroll: () => this.#scrolled() }, this.list);
+    this.jump = button("down", "Jump to the latest message", () => this.stick(), "Latest");
+    this.jump.className += " nba-jump";
+    this.jump.hidden = true;
+    this.observer = new ResizeObserver(() => this.#resized());
+    this.observer.observe(this.list);
+    this.observer.observe(this.root);
+  }
+
+  dispose() {
+    this.observer.disconnect();
+    cancelAnimationFrame(this.frame);
+  }
+
+  /** Paint a message, or all of them, in the next frames.
+   * @param {string} [id] */
+  mark(id) {
+    const { messages, order } = this.panel.chat;
+    if (id) this.dirty.add(id);
+    else {
+      for (const old of [...this.views.keys()]) if (!messages.has(old)) this.remove(old);
+      this.dirty = new Set(order);
+      for (const view of this.views.values()) view.painted = null;
+    }
+    this.frame ||= requestAnimationFrame(() => this.#paint());
+  }
+
+  /** @param {string} id */
+  remove(id) {
+    this.views.get(id)?.root.remove();
+    this.views.delete(id);
+    this.dirty.delete(id);
+    this.empty.hidden = this.panel.chat.order.length > 0;
+  }
+
+  #paint() {
+    this.frame = 0;
+    const { messages, order } = this.panel.chat;
+    const deadline = performance.now() + BUDGET;
+    this.empty.hidden = order.length > 0;
+    // The newest first: it is what the reader sees.
+    for (const id of order.filter((one) => this.dirty.has(one)).reverse()) {
+      const message = messages.get(id);
+      if (message && this.#view(message).paint(message, deadline)) this.dirty.delete(id);
+      if (performance.now() > deadline) break;
+    }
+    if (this.dirty.size) this.frame = requestAnimationFrame(() => this.#paint());
+  }
+
+  /** @param {Message} message */
+  #view(message) {
+    const known = this.views.get(message.id);
+    if (known) return known;
+    const view = new MessageView(this.panel, message);
+    const { order } = this.panel.chat;
+    const next = order.slice(order.indexOf(message.id) + 1).find((id) => this.views.has(id));
+    this.list.insertBefore(view.root, (next && this.views.get(next)?.root) || null);
+    this.views.set(message.id, view);
+    return view;
+  }
+
+  /** Go to the end, and stay there. */
+  stick() {
+    this.stuck = true;
+    this.root.scrollTop = this.root.scrollHeight;
+    this.jump.hidden = true;
+  }
+
+  #scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = this.root;
+    if (!clientHeight) return;
+    const atEnd = scrollHeight - scrollTop - clientHeight < 8;
+    if (atEnd) this.stuck = true;
+    else if (scrollTop < this.top) this.stuck = false; // only a reader scrolls up
+    this.top = scrollTop;
+    this.jump.hidden = this.stuck;
+  }
+
+  /** Runs after layout, when reading sizes costs nothing. */
+  #resized() {
+    const { clientHeight } = this.root;
+    const returned = !this.height && clientHeight > 0;
+    this.height = clientHeight;
+    if (this.stuck) this.stick();
+    else if (returned) this.root.scrollTop = this.top; // taken out of the page and put back
+  }
+}
+
+/* The composer */
+
+const MAX_PICTURES = 8;
+const MAX_SIDE = 2048; // pixels; models scale down what is larger
+const MAX_BYTES = 1_500_000; // of one that is sent as it is
+const MAX_TOTAL = 7_000_000; // Jupyter Server closes a socket that brings 10 MB
+
+/** Where the person writes. */
+class Composer {
+  /** @param {Panel} panel */
+  constructor(panel) {
+    this.panel = panel;
+    this.chat = panel.chat;
+    this.options = new Options(this);
+    this.area = h("textarea", {
+      rows: "1",
+      dir: "auto",
+      autocomplete: "off",
+      "aria-autocomplete": "list",
+      "aria-controls": this.options.root.id,
+      input: () => this.#typed(),
+      keydown: (event) => this.#key(event),
+      click: () => this.options.look(),
+      blur: () => this.options.close(),
+      paste: (event) => this.#pasted(event),
+    });
+    const what = span("", "Editing: what came after it will be replaced.");
+    const cancel = button("close", "Cancel the edit", () => this.#then("cancelEdit"));
+    this.banner = h("div", { class: "nba-banner", hidden: true }, icon("edit"), what, cancel);
+    this.pictures = h("div", { class: "nba-thumbs", hidden: true });
+    this.chips = div("chips");
+    this.hint = span("hint", "Enter sends · Shift+Enter breaks the line");
+    this.sending = button("send", "Send", () => this.submit(), "Send");
+    this.stopping = button("stop", "Stop", () => this.#then("stop"), "Stop");
+    this.sending.className += " nba-main";
+    this.stopping.className += " nba-main nba-stop";
+    const change = () => this.attach([...(file.files ?? [])]).then(() => (file.value = ""));
+    const file = h("input", { type: "file", accept: "image/*", multiple: true, hidden: true, change });
+    this.picking = button("image", "Attach an image (or paste or drop it)", () => file.click());
+    const row = div("row", file, this.picking, this.chips, this.hint, this.sending, this.stopping);
+    const box = div("box", this.banner, this.pictures, this.area, row);
+    this.root = div("composer", this.options.root, box);
+    /** @type {string[]} */ this.drawn = [];
+  }
+
+  /** Show the draft, and whether it can be sent. */
+  paint() {
+    const { draft, busy, gone, sending, name, stopping } = this.chat;
+    if (this.area.value !== draft.text) this.area.value = draft.text;
+    this.area.readOnly = Boolean(sending);
+    this.area.placeholder = this.area.ariaLabel = `Message ${name || "the agent"}`;
+    this.banner.hidden = !draft.editing;
+    this.picking.hidden = Boolean(draft.editing);
+    this.sending.hidden = busy;
+    this.stopping.hidden = !busy;
+    this.stopping.disabled = stopping;
+    const empty = !draft.text.trim() && !draft.images.length;
+    this.sending.disabled = gone || empty || Boolean(sending);
+    this.#paintPictures(draft.images);
+    this.#paintChips();
+    this.#grow();
+  }
+
+  /** @param {string[]} images */
+  #paintPictures(images) {
+    if (images === this.drawn) return;
+    this.drawn = images;
+    const thumbs = images.map((src, index) => {
+      const remove = () => {
+        this.chat.write({ images: images.filter((image) => image !== src) });
+        this.focus();
+      };
+      const picture = h("img", { src, alt: `Image ${index + 1} to be sent` });
+      return div("thumb", picture, button("close", `Remove image ${index + 1}`, remove));
+    });
+    this.pictures.replaceChildren(...thumbs);
+    this.pictures.hidden = !images.length;
+  }
+
+  #paintChips() {
+    const { known } = this.chat;
+    const names = this.chat.attached();
+    this.hint.hidden = names.length > 0;
+    const chips = names.map((name) => {
+      const detail = known.get(name)?.type ?? "";
+      return span("chip", h("b", {}, `@${name}`), ` ${detail}`);
+    });
+    this.chips.replaceChildren(...chips);
+  }
+
+  #grow() {
+    if (CSS.supports("field-sizing", "content")) return;
+    this.area.style.height = "auto";
+    if (this.area.scrollHeight) this.area.style.height = `${this.area.scrollHeight + 2}px`;
+  }
+
+  focus() {
+    this.area.focus({ preventScroll: true });
+  }
+
+  submit() {
+    if (this.chat.submit()) {
+      this.panel.log.stick();
+      this.focus();
+    }
+  }
+
+  /** @param {"stop"|"cancelEdit"} what */
+  #then(what) {
+    this.chat[what]();
+    this.focus();
+  }
+
+  #typed() {
+    this.chat.write({ text: this.area.value });
+    this.options.look();
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (event.isComposing || event.keyCode === 229) return; // the input method's own keys
+    if (this.options.key(event)) return event.preventDefault();
+    const plain = !event.shiftKey && !event.altKey;
+    if (event.key === "Enter" && plain) {
+      event.preventDefault();
+      if (this.chat.busy) this.chat.notify(UNDER_WAY);
+      else this.submit();
+    } else if (event.key === "ArrowUp" && plain && !this.area.value && !this.chat.busy) {
+      event.preventDefault();
+      this.panel.edit(this.chat.lastPrompt());
+    } else if (event.key === "Escape" && this.chat.draft.editing) {
+      event.preventDefault();
+      this.chat.cancelEdit();
+    }
+  }
+
+  /** @param {ClipboardEvent} event */
+  #pasted(event) {
+    const data = event.clipboardData;
+    // A spreadsheet offers a picture beside the text that is meant.
+    if (!data?.files.length || data.getData("text/plain")) return;
+    event.preventDefault();
+    this.attach([...data.files]);
+  }
+
+  /** Add pictures to the draft.
+   * @param {File[]} files */
+  async attach(files) {
+    if (this.chat.draft.editing) {
+      return this.chat.notify("An edited message keeps its images.");
+    }
+    for (const file of files) {
+      const image = await readPicture(file).catch(() => null);
+      const images = this.chat.draft.images.concat(image ?? []);
+      if (!image) this.chat.notify(`${file.name} is no image that models read.`);
+      else if (images.length > MAX_PICTURES || images.join("").length > MAX_TOTAL) {
+        return this.chat.notify("More images do not fit into one message.");
+      } else this.chat.write({ images: [...new Set(images)] });
+    }
+  }
+}
+
+/** A picture as a data address, scaled down where it is large.
+ * @param {File} file @returns {Promise<string|null>} */
+async function readPicture(file) {
+  if (!PICTURES.includes(file.type.replace("image/", ""))) return null;
+  const bitmap = await createImageBitmap(file);
+  const scale = Math.min(1, MAX_SIDE / Math.max(bitmap.width, bitmap.height));
+  if (scale === 1 && file.size <= MAX_BYTES) {
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    const text = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+    return `data:${file.type};base64,${btoa(text)}`;
+  }
+  const canvas = h("canvas");
+  canvas.width = Math.round(bitmap.width * scale);
+  canvas.height = Math.round(bitmap.height * scale);
+  canvas.getContext("2d")?.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  const png = file.type === "image/png" ? canvas.toDataURL("image/png") : "";
+  return png && png.length <= MAX_BYTES ? png : canvas.toDataURL("image/jpeg", 0.9);
+}
+
+/** The variables that an @ can attach, as a list below the caret's control. */
+class Options {
+  /** @param {Composer} composer */
+  constructor(composer) {
+    this.composer = composer;
+    this.chat = composer.chat;
+    const id = `nba-options-${unique()}`;
+    const kind = { class: "nba-options", role: "listbox", "aria-label": "Variables to attach" };
+    this.root = h("ul", { ...kind, id, hidden: true });
+    this.index = 0;
+    this.open = false;
+  }
+
+  #typed() {
+    const { value, selectionStart, selectionEnd } = this.composer.area;
+    if (selectionStart !== selectionEnd) return null;
+    return TYPED.exec(value.slice(0, selectionStart));
+  }
+
+  /** Ask the kernel when an @ stands before the caret. */
+  look() {
+    const typed = this.#typed();
+    if (!typed) return this.close();
+    this.open = true;
+    this.chat.asking = unique();
+    this.chat.send({ kind: "complete", request: this.chat.asking, prefix: typed[1] });
+  }
+
+  close() {
+    this.open = false;
+    this.root.hidden = true;
+    this.composer.area.removeAttribute("aria-activedescendant");
+  }
+
+  /** Show what the kernel answered. */
+  paint() {
+    const { items } = this.chat;
+    if (!this.open || !items.length) return this.close();
+    const rows = items.map((item, index) => {
+      const pointerdown = (/** @type {Event} */ event) => {
+        event.preventDefault(); // the caret stays where it is
+        this.#choose(item);
+      };
+      const given = { role: "option", id: `${this.root.id}-${index}`, pointerdown };
+      return h("li", given, h("b", {}, item.name), span("", item.type ?? ""));
+    });
+    this.root.replaceChildren(...rows);
+    this.root.hidden = false;
+    this.#select(0);
+    this.composer.panel.announce(`${items.length} variables. ${items[0].name}`);
+  }
+
+  /** @param {number} index */
+  #select(index) {
+    const rows = [...this.root.children];
+    this.index = (index + rows.length) % rows.length;
+    const row = rows[this.index];
+    for (const each of rows) each.ariaSelected = String(each === row);
+    this.composer.area.setAttribute("aria-activedescendant", row.id);
+    row.scrollIntoView({ block: "nearest" });
+  }
+
+  /** @param {Item} item */
+  #choose(item) {
+    const { area } = this.composer;
+    const typed = this.#typed();
+    if (!typed) return this.close();
+    const before = area.value.slice(0, typed.index);
+    const after = area.value.slice(area.selectionStart).replace(/^ ?/, " ");
+    this.chat.write({ text: `${before}@${item.name}${after}` });
+    const caret = before.length + item.name.length + 2;
+    area.setSelectionRange(caret, caret);
+    this.close();
+  }
+
+  /** Whether the list has used the key.
+   * @param {KeyboardEvent} event */
+  key(event) {
+    if (this.root.hidden) return false;
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) this.#select(this.index + step);
+    else if (event.key === "Escape") this.close();
+    else if ((event.key === "Enter" || event.key === "Tab") && !event.shiftKey) {
+      this.#choose(this.chat.items[this.index]);
+    } else return false;
+    return true;
+  }
+}
+
+/* The panel */
+
+/** One view of a chat. */
+class Panel {
+  ended = new AbortController();
+
+  /** @param {Conversation} chat @param {HTMLElement} el */
+  constructor(chat, el) {
+    this.chat = chat;
+    this.log = new Log(this);
+    this.composer = new Composer(this);
+    this.title = span("name");
+    this.clearing = button("clear", "Clear the conversation", () => {
+      chat.send({ kind: "clear" });
+      chat.notify("The conversation was cleared.", "undoable");
+      this.focus();
+    });
+    this.status = h("div", { class: "nba-status", role: "status" });
+    this.notice = div("notice");
+    this.totals = div("totals");
+    this.live = h("div", { class: "nba-live", role: "status", "aria-live": "polite" });
+    const head = div("head", icon("agent"), this.title, this.clearing);
+    const middle = div("middle", this.log.root, this.log.jump);
+    // The attribute tells JupyterLab that keys pressed in here are no shortcuts.
+    const kind = { class: "nbagents-panel", role: "region", "data-lm-suppress-shortcuts": true };
+    const below = [this.status, this.notice, this.composer.root, this.totals, this.live];
+    this.root = h("div", kind, head, middle, ...below);
+    this.#listen();
+    /** @type {Watcher} */
+    this.watcher = (what, id) => this.#changed(what, id);
+    chat.watchers.add(this.watcher);
+    el.append(this.root);
+    this.watcher("all", "");
+  }
+
+  close() {
+    this.ended.abort();
+    this.chat.watchers.delete(this.watcher);
+    this.log.dispose();
+    this.root.remove();
+  }
+
+  #listen() {
+    const { root } = this;
+    for (const name of ["keydown", "keypress", "keyup", "paste", "copy", "cut", "dblclick"]) {
+      root.addEventListener(name, (event) => event.stopPropagation());
+    }
+    // before JupyterLab, which looks at the document
+    const before = { capture: true, signal: this.ended.signal };
+    window.addEventListener("keydown", (event) => this.#letThrough(event), before);
+    for (const name of ["dragover", "dragleave", "drop"]) {
+      root.addEventListener(name, (event) => this.#drag(/** @type {DragEvent} */ (event)));
+    }
+  }
+
+  /** Saving and the command palette stay JupyterLab's, or the browser's dialog would come.
+   * @param {KeyboardEvent} event */
+  #letThrough(event) {
+    if (!this.root.contains(/** @type {Node|null} */ (event.target))) return;
+    const key = event.key.toLowerCase();
+    const global = key === "s" || (key === "c" && event.shiftKey);
+    const through = global && (event.ctrlKey || event.metaKey);
+    this.root.toggleAttribute("data-lm-suppress-shortcuts", !through);
+  }
+
+  /** @param {DragEvent} event */
+  #drag(event) {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    this.root.classList.toggle("nba-drop", event.type === "dragover");
+    event.preventDefault();
+    event.stopPropagation();
+    if (event.type !== "drop") return;
+    this.composer.attach([...event.dataTransfer.files]);
+    this.focus();
+  }
+
+  /** @type {Watcher} */
+  #changed(what, id) {
+    if (what === "message") this.log.mark(id);
+    else if (what === "removed") this.log.remove(id);
+    else if (what === "finished") this.#finished(id);
+    else {
+      if (what === "all") this.log.mark();
+      if (what === "items") this.composer.options.paint();
+      this.#paintStatus();
+      this.composer.paint();
+    }
+  }
+
+  #paintStatus() {
+    const { totals, gone, busy, stopping, slow, waitingFor, order } = this.chat;
+    const name = this.chat.name || "the agent";
+    say(this.title, name);
+    this.root.ariaLabel = `Chat with ${name}`;
+    this.log.root.ariaLabel = `Conversation with ${name}`;
+    say(this.log.empty, `Ask ${name} something. An @ attaches a variable.`);
+    this.log.empty.hidden = order.length > 0;
+    say(this.totals, totals);
+    this.clearing.disabled = gone || busy;
+    const waiting = slow ? "The kernel is busy: your message waits for it." : waitingFor;
+    say(this.status, stopping ? "Stopping…" : waiting);
+    this.#paintNotice();
+  }
+
+  #paintNotice() {
+    const { gone, notice, bad, undoable } = this.chat;
+    const text = gone ? GONE : notice;
+    this.notice.className = `nba-notice ${gone || bad ? "nba-error" : ""}`;
+    this.notice.role = gone || bad ? "alert" : "status";
+    this.notice.hidden = !text;
+    if (this.notice.firstElementChild?.textContent === text) return;
+    const undo = h("button", { type: "button", class: "nba-button" }, "Undo");
+    undo.onclick = () => this.#dismiss({ kind: "restore" });
+    undo.hidden = !undoable;
+    const close = button("close", "Dismiss", () => this.#dismiss());
+    close.hidden = gone;
+    this.notice.replaceChildren(h("span", { dir: "auto" }, text), undo, close);
+  }
+
+  /** @param {ToKernel} [content] what the kernel is told */
+  #dismiss(content) {
+    if (content) this.chat.send(content);
+    this.chat.notify("");
+    this.focus();
+  }
+
+  /** @param {string} id */
+  #finished(id) {
+    const message = this.chat.messages.get(id);
+    if (!message) return;
+    const words = [STATUS[message.status] ?? "", message.markdown, ...message.notes];
+    this.announce(`${message.source}: ${words.filter(Boolean).join(" ").slice(0, 2000)}`);
+  }
+
+  /** Tell a screen reader, once.
+   * @param {string} text */
+  announce(text) {
+    this.live.textContent = text;
+  }
+
+  focus() {
+    this.composer.focus();
+  }
+
+  /** @param {Message} message */
+  retry(message) {
+    if (this.chat.busy) return this.chat.notify(UNDER_WAY);
+    this.chat.send({ kind: "retry", id: message.id });
+    this.focus();
+  }
+
+  /** @param {Message|undefined} message */
+  edit(message) {
+    this.chat.edit(message);
+    this.focus();
+    const { area } = this.composer;
+    area.setSelectionRange(area.value.length, area.value.length);
+  }
+
+  /** @param {HTMLButtonElement} pressed @param {string} text */
+  async copy(pressed, text, note = "") {
+    const done = (await copy(text)) || copyBySelection(text);
+    if (!done) note = "Copying is not allowed here: select the text and press Ctrl+C.";
+    answer(pressed, done ? "Copied" : "Not allowed");
+    this.announce(note || "Copied");
+    if (note) this.chat.notify(note);
+  }
+
+  /** @param {HTMLButtonElement} pressed @param {string} text */
+  async insert(pressed, text) {
+    const done = await insertCell(this.root, text).catch(() => false);
+    if (!done) return this.copy(pressed, text, "Copied, not inserted: paste it into a cell.");
+    answer(pressed, "Inserted");
+    this.announce("Inserted as a new cell below");
+  }
+}
+
+/** One for each model; anywidget calls it. */
+export default () => {
+  /** @type {Conversation} */
+  let chat;
+  return {
+    /** @param {{model: Model}} given */
+    initialize({ model }) {
+      chat = new Conversation(model);
+    },
+    /** @param {{model: Model, el: HTMLElement}} given */
+    render({ model, el }) {
+      const panel = new Panel(chat, el);
+      // Widget managers mark the views of a kernel that is gone.
+      const gone = () => el.closest(".jupyter-widgets-disconnected") !== null;
+      const look = () => requestAnimationFrame(() => chat.lose(gone()));
+      model.on("comm_live_update", look);
+      model.on("destroy", () => chat.lose());
+      look();
+      return () => panel.close();
+    },
+  };
+};

@@ -1,0 +1,103 @@
+/**
+ * What the chat panel's two halves say to each other; types only, for those who check panel.js.
+ *
+ * `seq` counts the kernel's messages; after a gap the panel asks for the whole conversation.
+ */
+
+/** A tool call; arguments and result are text. */
+export interface Call {
+  id: string;
+  name: string;
+  arguments: string;
+  result: string;
+  is_error: boolean;
+  state: "asked" | "running" | "done" | "denied";
+}
+
+/** A message. Blocks are HTML that the kernel has made safe, and the panel copies by lists. */
+export interface Message {
+  id: string;
+  role: "user" | "assistant" | "system";
+  source: string;
+  status: string;
+  blocks: string[];
+  reasoning: string[];
+  notes: string[];
+  footer: string;
+  calls: Call[];
+  /** Data addresses. */
+  images: string[];
+  /** What is copied. */
+  markdown: string;
+  /** Messages are shown in this order. */
+  at: number;
+}
+
+/** A variable that can be attached, and a word on what it is. */
+export interface Item {
+  name: string;
+  type?: string;
+}
+
+/** The first block begins with `keep` UTF-16 units of the block that stood at `start`. */
+export interface BlocksChange {
+  kind: "blocks";
+  seq: number;
+  id: string;
+  part: "blocks" | "reasoning";
+  start: number;
+  keep: number;
+  html: string[];
+}
+
+export interface Busy {
+  busy: boolean;
+  waiting_for?: string | null;
+}
+
+export interface Whole extends Busy {
+  kind: "whole";
+  seq: number;
+  messages: Message[];
+  totals: string;
+}
+
+export type FromKernel =
+  | { kind: "message"; seq: number; message: Message }
+  | BlocksChange
+  | { kind: "removed"; seq: number; ids: string[] }
+  | ({ kind: "busy"; seq: number } & Busy)
+  | { kind: "totals"; seq: number; text: string }
+  | { kind: "completions"; request: string; items: Item[] }
+  | { kind: "acknowledged"; request: string }
+  | { kind: "error"; text: string; request?: string }
+  | Whole;
+
+export type ToKernel =
+  | { kind: "send"; request: string; text: string; images: string[]; attach: string[] }
+  | { kind: "edit"; request: string; id: string; text: string }
+  | { kind: "retry"; id: string }
+  | { kind: "complete"; request: string; prefix: string }
+  | { kind: "approve"; call: string; allowed: boolean }
+  | { kind: "stop" | "clear" | "restore" | "whole" };
+
+/** The part of anywidget's model that the panel uses. */
+export interface Model {
+  get(name: string): any;
+  set(name: string, value: unknown): void;
+  send(content: ToKernel): void;
+  on(name: string, callback: (...given: any[]) => void): void;
+}
+
+/** What is being typed; `editing` is the id of the message that it will replace. */
+export interface Draft {
+  text: string;
+  images: string[];
+  editing: string | null;
+}
+
+/** A view is told what has changed; `id` is a message's. */
+export type Watcher = (
+  what: "message" | "all" | "status" | "draft" | "items" | "removed" | "finished",
+  id: string,
+) => void;
