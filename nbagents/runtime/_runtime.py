@@ -8,7 +8,7 @@ from asyncio import CancelledError
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from nbagents._cancellation import CancellationToken
+from nbagents._cancellation import CancellationToken, shown_as
 from nbagents.errors import RuntimeStateError
 from nbagents.runtime._deliveries import Delivery
 from nbagents.runtime._dispatch import Dispatcher
@@ -260,8 +260,9 @@ class SingleThreadedAgentRuntime(AgentHost):
         assert delivery.answer is not None
         try:
             return await delivery.answer
-        except CancelledError:
+        except CancelledError as error:
             delivery.token.cancel()
+            shown_as(error, "the message was withdrawn, and what handled it stopped.")
             raise
 
     async def _publish(self, *arguments: Any) -> None:

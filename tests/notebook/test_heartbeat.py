@@ -26,9 +26,24 @@ client = OpenAIChatCompletionClient(model="gpt-4o", api_key="sk-of-the-test", ma
 messages = [UserMessage(content="Hello?", source="user")]
 """
 
+RUNTIME = """
+from nbagents import AgentId, MessageContext, RoutedAgent, SingleThreadedAgentRuntime
+from nbagents import message_handler
+class Asker(RoutedAgent):
+    def __init__(self):
+        super().__init__("asks a model")
+    @message_handler
+    async def ask(self, message: UserMessage, ctx: MessageContext) -> str:
+        return (await client.create([message])).content
+runtime = SingleThreadedAgentRuntime()
+await Asker.register(runtime, "asker", Asker)
+runtime.start()
+"""
+
 CREATE = "await client.create(messages)"
 STREAM = "async for chunk in client.create_stream(messages):\n    print(chunk)"
 ASK = "await ChatAgent(client).ask('Hello?')"
+SEND = "await runtime.send_message(messages[0], AgentId('asker', 'me'))"
 
 
 @pytest.fixture(scope="module")
@@ -75,17 +90,21 @@ def next_request(server: Server, asked: int) -> Request:
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("code", [CREATE, STREAM, ASK])
+@pytest.mark.parametrize("code", [CREATE, STREAM, ASK, SEND])
 def test_an_interrupt_ends_the_request_at_once(kernel: Kernel, server: Server, code: str) -> None:
+    assert kernel.run(RUNTIME).status == "ok"
     # Several in a row: an interrupt may come right after a beat, or right before.
     took = []
     for _ in range(5):
         cell, seconds = interrupt_once_asked(kernel, server, code)
         took.append(seconds)
         assert (cell.status, cell.reply["ename"]) == ("error", "CancelledError")
-        assert cell.reply["traceback"] == [
-            "CancelledError: the request was stopped, and its connection closed."
-        ]
+        (line,) = cell.reply["traceback"]
+        assert line == (
+            "CancelledError: the message was withdrawn, and what handled it stopped."
+            if code == SEND
+            else "CancelledError: the request was stopped, and its connection closed."
+        )
     assert sorted(took)[2] < CLOSED
     assert max(took) < LOADED * CLOSED
     assert kernel.run("print(1 + 1)").text == "2\n"
