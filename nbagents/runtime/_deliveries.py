@@ -126,8 +126,6 @@ class Delivery:
         """Raise an error where the sender waits for the answer, if one still does."""
         if self.answer is not None and not self.answer.done():
             self.answer.set_exception(error)
-            # A sender that is cancelled at this moment does not come for it: no news, that.
-            self.answer.exception()
 
     def chain(self) -> set[Delivery]:
         """Return it with the deliveries whose handlers wait for it, directly or not."""

@@ -148,6 +148,46 @@ async def test_what_the_replaced_agent_handles_comes_to_its_end() -> None:
     assert closed == ["closed"]
 
 
+async def test_stop_waits_until_the_replaced_agent_is_closed() -> None:
+    class Closing(Slow):
+        async def close(self) -> None:
+            await settle()
+            self.notes.append("closed")
+
+    runtime = await runtime_with(slow=Closing)
+    request = asyncio.create_task(runtime.send_message(Text("old"), SLOW))
+    await settle()
+    old = await runtime.try_get_underlying_agent_instance(SLOW, Slow)
+    await Echo.register(runtime, "slow", Echo)
+    old.let.set()
+    runtime.start()
+    await runtime.stop()
+    await request
+    assert old.notes == ["begin old", "end old", "closed"]
+
+
+async def test_an_agent_whose_type_was_replaced_while_it_was_made_is_made_again() -> None:
+    let = asyncio.Event()
+
+    async def slow_factory() -> Failing:
+        await let.wait()
+        return Failing()
+
+    runtime = SingleThreadedAgentRuntime()
+    await Failing.register(runtime, "echo", slow_factory)
+    request = asyncio.create_task(runtime.send_message(Text("hi"), ECHO))
+    await settle()
+    await Echo.register(runtime, "echo", Echo)
+    let.set()
+    assert await request == Text("echo/default: hi")
+
+
+async def test_an_instance_does_not_hear_what_the_factory_before_it_did() -> None:
+    runtime = await runtime_with(echo=Echo)
+    await Echo().register_instance(runtime, AgentId("echo", "room"))
+    assert runtime._topics.recipients(TOPIC) == ()
+
+
 async def test_the_subscriptions_of_the_replaced_class_go_and_others_stay() -> None:
     @type_subscription("old")
     class Old(Echo):

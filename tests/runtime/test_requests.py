@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from nbagents import (
     AgentId,
+    AgentInstantiationContext,
     AgentProxy,
     CancellationToken,
     MessageContext,
@@ -95,11 +97,13 @@ async def test_different_agents_handle_messages_side_by_side() -> None:
     await asyncio.gather(*requests)
 
 
-async def test_an_agent_that_asks_for_it_handles_messages_side_by_side() -> None:
+@pytest.mark.parametrize("made_before", [True, False])
+async def test_an_agent_that_asks_for_it_handles_messages_side_by_side(made_before: bool) -> None:
     class Fast(Slow, concurrent_messages=True):
         pass
 
     runtime = await runtime_with(slow=Fast)
+    await runtime.get(SLOW, lazy=not made_before)
     requests = [
         asyncio.create_task(runtime.send_message(Text(words), SLOW)) for words in ("one", "two")
     ]
@@ -162,6 +166,46 @@ async def test_a_factory_that_waits_for_its_own_agent_is_told() -> None:
         await runtime.send_message(Text("hi"), ECHO)
     with pytest.raises(UndeliverableException, match="still being made"):
         await runtime.get(ECHO, lazy=False)
+
+
+async def test_factories_that_wait_for_each_other_are_told() -> None:
+    runtime = SingleThreadedAgentRuntime()
+    ids = AgentId("a", "x"), AgentId("b", "x")
+
+    def factory(other: AgentId) -> Callable[[], Awaitable[Echo]]:
+        async def make() -> Echo:
+            await asyncio.sleep(0)
+            await runtime.send_message(Text("are you there?"), other)
+            return Echo()
+
+        return make
+
+    await Echo.register(runtime, "a", factory(ids[1]))
+    await Echo.register(runtime, "b", factory(ids[0]))
+    async with asyncio.timeout(5):
+        for answer in await asyncio.gather(
+            *(runtime.send_message(Text("hi"), one) for one in ids), return_exceptions=True
+        ):
+            assert isinstance(answer, UndeliverableException)
+
+
+async def test_what_a_factory_sets_off_is_not_the_making_of_an_agent() -> None:
+    class Looking(RoutedAgent):
+        @message_handler
+        async def on_text(self, message: Text, ctx: MessageContext) -> bool:
+            return AgentInstantiationContext.is_in_factory_call()
+
+    runtime = SingleThreadedAgentRuntime()
+    seen: list[bool] = []
+
+    async def factory() -> Echo:
+        seen.append(await runtime.send_message(Text(""), AgentId("looking", "x")))
+        return Echo()
+
+    await Looking.register(runtime, "looking", lambda: Looking("Looks."))
+    await Echo.register(runtime, "echo", factory)
+    await runtime.send_message(Text("hi"), ECHO)
+    assert seen == [False]
 
 
 async def test_cancelling_the_sender_cancels_the_handler_and_its_token() -> None:
