@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from nbagents.errors import RequestTimeoutError
+from nbagents.errors import ProtocolError, RequestTimeoutError
 from nbagents.models._failures import is_quota_exhausted
 from nbagents.models._requests import check_allowed
 
@@ -34,6 +34,7 @@ KEEP_ALIVE = 180.0
 240 (Microsoft: "TCP reset and idle timeout"), the SDK's own 5 cost each cell a TLS handshake."""
 
 _ERROR_BODY_SECONDS = 5.0
+_MOST_REDIRECTS = 20
 
 Build = Callable[[], "AsyncOpenAI"]
 
@@ -216,7 +217,7 @@ def http_client(
             request.extensions["timeout"] = timeouts
             try:
                 async with asyncio.timeout(first_byte) as deadline:
-                    response = await super().send(request, **options)
+                    response = await self._send_within(request, options)
             except TimeoutError as error:
                 if not deadline.expired():
                     raise
@@ -227,19 +228,48 @@ def http_client(
                 ) from error
             return await _bounded(response, limits.error_bytes) if response.is_error else response
 
+        async def _send_within(
+            self, request: httpx2.Request, options: dict[str, Any]
+        ) -> httpx2.Response:
+            """Follow redirects on the same server; their bodies, of any length, are not read."""
+            for _ in range(_MOST_REDIRECTS):
+                response = await super().send(request, **{**options, "follow_redirects": False})
+                following = response.next_request
+                if following is None:
+                    return response
+                await response.aclose()
+                _check_redirect(request.url, following.url)
+                request = following
+            raise httpx2.TooManyRedirects(f"more than {_MOST_REDIRECTS} redirects", request=request)
+
     async def check(request: httpx2.Request) -> None:
         check_allowed(str(request.url))
 
     return GuardedClient(
-        # Asked before each hop: a redirect may lead off the machine.
         event_hooks={"request": [check] if transport is None else []},
-        follow_redirects=True,
         limits=httpx2.Limits(
             max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEP_ALIVE
         ),
         timeout=httpx2.Timeout(None, connect=limits.connect, read=limits.first_byte),
         transport=transport,
         verify=_tls_context() if transport is None else False,
+    )
+
+
+def _check_redirect(here: httpx2.URL, there: httpx2.URL) -> None:
+    """Refuse to be led to another server: prompts and keys are for the one that was chosen.
+
+    The HTTP library would drop the header Authorization and keep all others, and the prompt.
+    """
+    same = (here.scheme, here.host, here.port) == (there.scheme, there.host, there.port)
+    schemes, ports = (here.scheme, there.scheme), (here.port, there.port)
+    to_tls = here.host == there.host and schemes == ("http", "https") and ports == (None, None)
+    if same or to_tls:
+        return
+    check_allowed(str(there))
+    raise ProtocolError(
+        f"{here.host} redirects to another server, {there.scheme}://{there.netloc.decode()}, and "
+        "nothing was sent there. If it is the right one, give its address as base_url."
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from nbagents.errors import ConfigurationError
+from nbagents.errors import ConfigurationError, ProtocolError
 from nbagents.messages import LLMMessage, UserMessage
 from nbagents.models._connections import KEEP_ALIVE
 from nbagents.models._openai import OpenAIChatCompletionClient
@@ -183,3 +183,41 @@ async def test_the_switch_keeps_requests_on_this_machine(monkeypatch: pytest.Mon
     client = OpenAIChatCompletionClient(model="gpt-4o", api_key="x", max_retries=0)
     with pytest.raises(ConfigurationError, match=r"api\.openai\.com"):
         await client.create(HI)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_to_another_server_is_not_followed(status: int) -> None:
+    with Server(answer(200, completion())) as other:
+        away = f"{other.base_url}/chat/completions"
+        with Server(answer(status, b"", location=away)) as server:
+            async with client_of(server, default_headers={"X-Api-Key": "canary"}) as client:
+                with pytest.raises(ProtocolError, match=f"127.0.0.1:{other.port}, and nothing was"):
+                    await client.create(HI)
+        assert other.requests == []
+
+
+async def test_a_redirect_on_the_same_server_takes_key_and_prompt_along() -> None:
+    moved = answer(307, b"", location="/v2/chat/completions")
+    with Server(moved, answer(200, completion())) as server:
+        async with client_of(server) as client:
+            assert (await client.create(HI)).content == "Hello world"
+        first, second = server.requests
+    assert (second.path, second.raw) == ("/v2/chat/completions", first.raw)
+    assert second.headers["authorization"] == "Bearer test-key-1234"
+
+
+async def test_what_a_redirect_says_is_not_read() -> None:
+    sent = 0
+
+    async def endless(_: Any, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(b"HTTP/1.1 307 Moved\r\nlocation: /v2/chat/completions\r\n\r\n")
+        while sent < 50_000_000:
+            writer.write(bytes(100_000))
+            await writer.drain()
+            sent += 100_000
+
+    with Server(endless, answer(200, completion())) as server:
+        async with client_of(server) as client:
+            assert (await client.create(HI)).content == "Hello world"
+    assert sent < 50_000_000
