@@ -52,6 +52,7 @@ class Exchange:
         self._silence = _FOREVER if limits.silence is None else limits.silence
         self._total = _FOREVER if limits.total is None else limits.total
         self._heard = 0.0
+        self._fruitless: float | None = None  # since when what has come is no content
         self._failures = failures
         self._token = token
         self._loop = asyncio.get_running_loop()
@@ -87,8 +88,14 @@ class Exchange:
         """
         assert self._body is not None
         self._check_token()
+        if self._fruitless is not None:  # reading what is no content is waiting, too
+            self.waited += self._loop.time() - self._fruitless
         left = min(self._silence + self._heard, self._total) - self.waited
-        return await self._await(anext(self._body, b""), left, reading=True)
+        if left <= 0:  # a flood leaves the alarm no moment to ring
+            raise self._overdue(left)
+        data = await self._await(anext(self._body, b""), left, reading=True)
+        self._fruitless = self._loop.time()
+        return data
 
     @property
     def is_open(self) -> bool:
@@ -98,6 +105,7 @@ class Exchange:
     def note_content(self) -> None:
         """Begin the wait for content anew: some has come."""
         self._heard = self.waited
+        self._fruitless = None
 
     async def drain(self) -> None:
         """Read the little that follows the end of a reply, so that the connection can be kept."""

@@ -197,6 +197,9 @@ async def test_a_timeout_around_the_call_stays_a_timeout() -> None:
             assert type(caught.value) is TimeoutError
 
 
+FLOODED = Limits(silence=0.2)  # by comments that come faster than they are read
+
+
 class TestDeadlines:
     @pytest.mark.parametrize(
         ("handler", "limits", "said"),
@@ -209,6 +212,7 @@ class TestDeadlines:
                 "silence",
             ),
             (stream(text("Hello"), *([text(""), 0.03] * 100)), Limits(silence=0.2), "silence"),
+            (stream(text("Hello"), *[b": still here\n\n" * 2_000] * 3_000), FLOODED, "silence"),
             (stream(text("Hello"), 30.0), Limits(total=0.2), "total"),
         ],
     )
