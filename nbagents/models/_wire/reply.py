@@ -27,7 +27,7 @@ from nbagents.messages import (
 from nbagents.models._wire.calls import CallCollector
 from nbagents.models._wire.fastjson import JSONError, dumps
 from nbagents.models._wire.reported import FAILURES, finish_reason, logprobs_in, usage_in
-from nbagents.models._wire.server_errors import error_described_by, error_in
+from nbagents.models._wire.server_errors import error_described_by, error_in, one_line
 from nbagents.models._wire.shapes import completion_to_chunk, kind_of, reasoning_in, texts_in
 from nbagents.models._wire.thinking import ThinkSplitter
 from nbagents.models._wire.unicode import SurrogateJoiner, mended
@@ -40,6 +40,7 @@ Status = Literal["complete", "incomplete", "refused", "filtered", "failed"]
 _Json = dict[str, Any]
 _MOST_CALLS = 1_000
 _PER_LOGPROB = 8  # characters that a logprob counts for
+_LONGEST_NAME = 200  # characters of what stands in footers and tables
 _LEGACY_CALL = -1  # the place of the older API's one function call
 
 
@@ -199,9 +200,9 @@ class ReplyBuilder:
     def _note(self, chunk: _Json) -> None:
         """Take what the chunk says about the reply as a whole."""
         if not self.model and isinstance(model := chunk.get("model"), str):
-            self.model = mended(model) or None
+            self.model = one_line(model, _LONGEST_NAME) or None
         if not self.response_id and isinstance(response_id := chunk.get("id"), str):
-            self.response_id = mended(response_id) or None
+            self.response_id = one_line(response_id, _LONGEST_NAME) or None
         if usage := chunk.get("usage"):
             self.usage = usage_in(usage, self.usage)
         if isinstance(groq := chunk.get("x_groq"), dict):

@@ -164,6 +164,12 @@ class TestReports:
         result = reply({"id": "", "model": "", "choices": []}, {**chunk("stop"), **named})
         assert (result.model, result.response_id) == ("gpt", "r1")
 
+    def test_model_and_id_are_one_line_of_what_is_seen(self) -> None:
+        named = {"id": "r\n1\x00", "model": "\x1b[2J\u202egpt" + "x" * 10_000}
+        result = reply({**chunk("stop"), **named})
+        assert result.response_id == "r 1"
+        assert result.model == ("[2Jgpt" + "x" * 193) + "…"
+
     def test_logprobs_of_all_chunks_are_kept(self) -> None:
         def token(text: str) -> dict[str, Any]:
             top = [{"token": text, "logprob": -0.1, "bytes": None}, {"token": "?"}, None]
