@@ -85,8 +85,9 @@ class AgentHost(AgentRuntime):
 
         async def register() -> None:
             await agent_instance.bind_id_and_runtime(id=agent_id, runtime=self)
+            by_factory = self._registry.is_made_by_factory(agent_id.type)
             gone = self._registry.add_agent(agent_instance, agent_id)
-            if gone:
+            if by_factory:
                 self._topics.remove_owned(agent_id.type)
             await self._replace(agent_id.type, gone)
 

@@ -46,6 +46,11 @@ class Registry:
         known = self.types.get(agent_id.type)
         return known is not None and (known.factory is not None or agent_id in self.agents)
 
+    def is_made_by_factory(self, kind: str) -> bool:
+        """Whether the agents of a type come from a factory."""
+        known = self.types.get(kind)
+        return known is not None and known.factory is not None
+
     def forget_making(self) -> None:
         """Give up the agents that were being made on an event loop that is gone."""
         self._making.clear()
