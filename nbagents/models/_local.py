@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from nbagents.models._cassette.switch import replaying
 from nbagents.models._requests import allowed, restricted
 from nbagents.models._wire import fastjson
 
@@ -88,7 +89,7 @@ def models_at(base_url: str) -> list[str]:
     Proxies are not asked and redirects not followed.
     """
     place = urlsplit(base_url)
-    if place.scheme != "http" or not allowed(base_url):
+    if place.scheme != "http" or not allowed(base_url) or replaying():
         return []
     connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=_SECONDS)
     try:

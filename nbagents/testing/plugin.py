@@ -1,35 +1,54 @@
-"""The pytest plugin: the switch that keeps a suite off the network, and its loopback server.
+"""The pytest plugin: notebooks and tests that replay cassettes, off the network.
 
 pytest loads this module in every project that has nbagents installed, so it imports nothing
-else of nbagents until a fixture is used.
+else of nbagents until a fixture is used or a notebook is run.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import tempfile
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from nbagents.models import ReplayChatCompletionClient
+    from nbagents.testing._cassettes import Use
     from nbagents.testing.server import LoopbackServer
 
-__all__ = ["loopback_server", "no_requests"]
+__all__ = ["cassette", "chat_client", "loopback_server", "no_requests"]
 
 _SWITCH = "NBAGENTS_REQUESTS"
 _POSITIONS = ("on", "loopback", "off")
 _before = pytest.StashKey[str | None]()
+_folder = pytest.StashKey[Path]()
+_recorded = pytest.StashKey[list[Any]]()
+_use = pytest.StashKey["Use"]()
+_cells = pytest.StashKey[list[bool]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--nbagents-requests`` and the setting ``nbagents_requests``."""
+    """Add the options, and the setting ``nbagents_requests``."""
     text = (
         "which requests nbagents may make during the run, notebooks' kernels included: any (on), "
         "those to this computer (loopback), or none (off)"
     )
     group = parser.getgroup("nbagents")
     group.addoption("--nbagents-requests", choices=_POSITIONS, default=None, help=text)
+    group.addoption(
+        "--nbagents-record",
+        action="store_true",
+        help="send the requests that are in no cassette, and record them; outputs of notebooks "
+        "are then not compared",
+    )
+    group.addoption(
+        "--nbagents-strict",
+        action="store_true",
+        help="fail where a cassette holds recordings that nothing asks for any more",
+    )
     parser.addini("nbagents_requests", text, default="")
 
 
@@ -57,6 +76,66 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         os.environ[_SWITCH] = before
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Before a notebook's kernel starts, put in the notebook's cassette."""
+    notebook: Any = item.parent
+    if not _is_cell(item) or notebook.kernel is not None:
+        return (yield)
+    from nbagents.testing._cassettes import SANITIZED, cassette_of, in_use
+
+    record = item.config.getoption("--nbagents-record")
+    path = cassette_of(notebook.path)
+    with in_use(path, _folder_of(item.config), record=record) as use:
+        notebook.stash[_use] = use
+        notebook.stash[_cells] = []
+        result = yield
+    notebook.sanitize_patterns.update(SANITIZED)
+    return result
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: Any) -> None:
+    """What is recorded is new, and not what the notebook has saved."""
+    if _is_cell(item) and item.config.getoption("--nbagents-record"):
+        item.options["check"] = False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Take note of which cells ran, and did not fail."""
+    report: Any = yield
+    if _is_cell(item) and report.when == "call" and item.parent and _cells in item.parent.stash:
+        item.parent.stash[_cells].append(not report.failed)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, Any, Any]:
+    """After a notebook's last cell, look for recordings that nothing asked for."""
+    result = yield
+    notebook: Any = item.parent
+    is_last = nextitem is None or nextitem.parent is not notebook
+    if _is_cell(item) and is_last and _use in notebook.stash:
+        cells = [cell for cell in notebook.nb.cells if cell.cell_type == "code"]
+        passed = notebook.stash[_cells]
+        _end(item.config, notebook.stash[_use], whole=len(passed) == len(cells) and all(passed))
+    return result
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say what was recorded, and what it cost."""
+    if records := config.stash.get(_recorded, []):
+        from nbagents.testing._cassettes import summary
+
+        terminalreporter.section("nbagents")
+        terminalreporter.line(summary(records))
+
+
 @pytest.fixture
 def no_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forbid nbagents' clients every request beyond this computer, for one test.
@@ -73,3 +152,65 @@ def loopback_server() -> Iterator[LoopbackServer]:
 
     with LoopbackServer() as server:
         yield server
+
+
+@pytest.fixture
+def chat_client() -> Callable[..., ReplayChatCompletionClient]:
+    """A function that makes clients of prepared replies.
+
+    ``chat_client("Hello", "Bye")`` answers two requests. A reply is a text, a `CreateResult`, or
+    an exception; the client's ``calls`` are what it was asked. It is said to be able to do
+    whatever a model can do.
+    """
+    from nbagents.models import ModelInfo, ReplayChatCompletionClient
+
+    info = ModelInfo(
+        vision=True,
+        function_calling=True,
+        json_output=True,
+        family="unknown",
+        structured_output=True,
+        multiple_system_messages=True,
+    )
+    return lambda *replies: ReplayChatCompletionClient(replies, model_info=info)
+
+
+@pytest.fixture
+def cassette(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Replay all requests of the test from ``cassettes/MODULE/TEST.jsonl`` beside the module.
+
+    No key is needed. With ``--nbagents-record`` what is missing is recorded; ``NBAGENTS_MODE``
+    says what to do otherwise. The value is the file.
+    """
+    from nbagents.testing._cassettes import cassette_of, in_use
+
+    module = cassette_of(request.path)
+    name = "".join(sign if sign.isalnum() or sign in "-_" else "-" for sign in request.node.name)
+    path = module.with_suffix("") / f"{name.strip('-')}.jsonl"
+    record = request.config.getoption("--nbagents-record")
+    failed = request.session.testsfailed
+    with in_use(path, _folder_of(request.config), record=record) as use:
+        yield path
+    _end(request.config, use, whole=request.session.testsfailed == failed)
+
+
+def _is_cell(item: pytest.Item) -> bool:
+    """Whether it is a notebook's cell; nbval need not be installed."""
+    return type(item).__module__ == "nbval.plugin"
+
+
+def _folder_of(config: pytest.Config) -> Path:
+    if _folder not in config.stash:
+        folder = tempfile.TemporaryDirectory(prefix="nbagents-")
+        config.add_cleanup(folder.cleanup)
+        config.stash[_folder] = Path(folder.name)
+    return config.stash[_folder]
+
+
+def _end(config: pytest.Config, use: Use, *, whole: bool) -> None:
+    """Look at what was used of a cassette; what a part of the tests left is no news."""
+    from nbagents.testing._cassettes import complain
+
+    config.stash.setdefault(_recorded, []).extend(use.recorded())
+    if whole:
+        complain(use, strict=config.getoption("--nbagents-strict"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections import defaultdict
@@ -22,7 +23,10 @@ from nbagents.models._cassette.tape import (
     write_record,
 )
 
-__all__ = ["Deck", "Mode"]
+__all__ = ["REPORT", "Deck", "Mode"]
+
+REPORT = "NBAGENTS_CASSETTE_REPORT"
+"""A file to write down in which records were used: pytest reads what its kernels did."""
 
 Mode: TypeAlias = Literal["live", "record", "replay", "auto"]
 """``live`` lets requests through, ``record`` records them anew, ``replay`` sends none, ``auto``
@@ -113,7 +117,7 @@ class Deck:
                 return None
             self._asked[key] += 1
             number = numbers[turn % len(numbers)]
-            self._played.add(number)
+            self._note(number)
             return self._tape.records[number]
 
     def miss(self, request: Mapping[str, Any]) -> CassetteMissError:
@@ -136,7 +140,7 @@ class Deck:
             key = self._key(record.request)
             self._by_key[key].append(number)
             self._asked[key] += 1
-            self._played.add(number)
+            self._note(number, recorded=True)
 
     def check(self, value: Any) -> None:
         """Refuse what must not be written down.
@@ -166,6 +170,14 @@ class Deck:
             if self._tape.defaults.get(asked) != found:
                 write_default(self.path, asked, found)
                 self._tape.defaults[asked] = found
+
+    def _note(self, number: int, *, recorded: bool = False) -> None:
+        """Note that a record was used, for who waits outside the kernel too."""
+        self._played.add(number)
+        if report := os.environ.get(REPORT):
+            line = {"cassette": str(self.path), "number": number, "recorded": recorded}
+            with Path(report).open("ab") as file:
+                file.write(json.dumps(line).encode() + b"\n")
 
     def _begin(self) -> None:
         """See that there is a file to add to; recording anew begins it anew."""

@@ -17,7 +17,16 @@ from nbagents.models._cassette.deck import Deck, Mode
 if TYPE_CHECKING:
     from nbagents.models._client import ChatCompletionClient
 
-__all__ = ["CASSETTE", "MODE", "REAL_TIME", "current_deck", "eject", "may_replay", "with_cassette"]
+__all__ = [
+    "CASSETTE",
+    "MODE",
+    "REAL_TIME",
+    "current_deck",
+    "eject",
+    "may_replay",
+    "replaying",
+    "with_cassette",
+]
 
 CASSETTE = "NBAGENTS_CASSETTE"
 MODE = "NBAGENTS_MODE"
@@ -59,6 +68,12 @@ def may_replay() -> bool:
     """Whether a request may be answered without being sent, so that no key is needed yet."""
     deck = current_deck()
     return deck is not None and deck.replays
+
+
+def replaying() -> bool:
+    """Whether nothing may be sent at all."""
+    deck = current_deck()
+    return deck is not None and deck.mode == "replay"
 
 
 def with_cassette(client: ChatCompletionClient) -> ChatCompletionClient:

@@ -1,0 +1,159 @@
+"""What the pytest plugin does with cassettes: for nbval's notebooks, and for plain tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nbagents.models._cassette.deck import REPORT
+from nbagents.models._cassette.switch import CASSETTE, MODE, eject
+from nbagents.models._cassette.tape import Record, read_tape
+from nbagents.prices import cost_usd, in_dollars
+
+__all__ = [
+    "SANITIZED",
+    "UnusedRecordingWarning",
+    "Use",
+    "cassette_of",
+    "complain",
+    "in_use",
+    "summary",
+]
+
+FOLDER = "cassettes"
+
+SANITIZED = {
+    # The seconds in a reply's last line: a saved notebook has them, a compared run has not.
+    r" · \d+(?:\.\d+)? s(?=[\s<*]|$)": "",
+    # Widgets get new ids in every kernel.
+    r"\bIPY_MODEL_[0-9a-f]{32}\b": "IPY_MODEL_ID",
+    r"(?<=\"model_id\": \")[0-9a-f]{32}(?=\")": "MODEL_ID",
+}
+"""What varies from run to run, as nbval's sanitizing takes it: patterns, and what they become."""
+
+
+class UnusedRecordingWarning(pytest.PytestWarning):
+    """A cassette holds replies that nothing asks for any more."""
+
+
+@dataclass
+class Use:
+    """What was used of cassettes between two moments.
+
+    Attributes:
+        expected: The cassette that was put in.
+        report: Where the kernels wrote down what they used.
+        own: Whether it was put in for these tests alone, so that all of it is to be used.
+    """
+
+    expected: Path
+    report: Path
+    own: bool = True
+
+    def recorded(self) -> list[Record]:
+        """What was recorded."""
+        return [
+            read_tape(Path(event["cassette"])).records[event["number"]]
+            for event in self._events()
+            if event["recorded"]
+        ]
+
+    def unused(self) -> dict[Path, list[Record]]:
+        """The records that nothing asked for, by cassette."""
+        used: dict[Path, set[int]] = defaultdict(set, {self.expected: set()})
+        for event in self._events():
+            used[Path(event["cassette"])].add(event["number"])
+        left = {
+            path: [r for number, r in enumerate(read_tape(path).records) if number not in numbers]
+            for path, numbers in used.items()
+        }
+        return {path: records for path, records in left.items() if records}
+
+    def _events(self) -> Iterator[dict[str, Any]]:
+        for line in self.report.read_text(encoding="utf-8").splitlines():
+            yield json.loads(line)
+
+
+def cassette_of(notebook: Path) -> Path:
+    """The cassette of a notebook or a test module: by its name, in the folder beside it."""
+    return notebook.parent / FOLDER / f"{notebook.stem}.jsonl"
+
+
+@contextmanager
+def in_use(path: Path, folder: Path, *, record: bool) -> Iterator[Use]:
+    """Put a cassette in, for kernels that are started inside, unless the environment names one.
+
+    Args:
+        path: The cassette.
+        folder: Where kernels may write down what they use.
+        record: Whether what is missing is recorded; else nothing is sent.
+    """
+    before = {name: os.environ.get(name) for name in (CASSETTE, MODE, REPORT)}
+    mode = "auto" if record else os.environ.get(MODE) or "replay"
+    handle, report = tempfile.mkstemp(dir=folder, suffix=".jsonl")
+    os.close(handle)
+    use = Use(path.absolute(), Path(report), own=before[CASSETTE] is None and mode != "live")
+    os.environ.setdefault(CASSETTE, str(use.expected))
+    os.environ |= {MODE: mode, REPORT: report}
+    eject()
+    try:
+        yield use
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        eject()
+
+
+def complain(use: Use, *, strict: bool) -> None:
+    """Warn of recordings that nothing asked for, or fail."""
+    left = use.unused()
+    if not left or not use.own:
+        return
+    lines = ["Nothing asks for these recordings any more; delete them, or record anew:"]
+    for path, records in left.items():
+        for record in records:
+            lines.append(f"  {path.name}, line {record.line}: {record.prompt[:80]!r}")  # noqa: PERF401
+    if strict:
+        pytest.fail("\n".join(lines), pytrace=False)
+    warnings.warn("\n".join(lines), UnusedRecordingWarning, stacklevel=2)
+
+
+def summary(records: list[Record]) -> str:
+    """One line on what was recorded, and what it cost."""
+    costs = [_cost(record) for record in records]
+    known = [cost for cost in costs if cost is not None]
+    read = sum(_usage(record).get("prompt_tokens", 0) for record in records)
+    written = sum(_usage(record).get("completion_tokens", 0) for record in records)
+    parts = [
+        f"{len(records):,} {'reply' if len(records) == 1 else 'replies'} recorded",
+        f"{read:,} tokens in, {written:,} out",
+        *([in_dollars(sum(known))] if known else []),
+        *([f"{len(costs) - len(known):,} of unknown cost"] if len(known) < len(costs) else []),
+    ]
+    return " · ".join(parts)
+
+
+def _usage(record: Record) -> dict[str, Any]:
+    return dict(record.details.get("usage") or {})
+
+
+def _cost(record: Record) -> float | None:
+    usage = _usage(record)
+    if not usage:
+        return None
+    numbers = (usage["prompt_tokens"], usage["completion_tokens"], usage.get("cached_tokens"))
+    cost = cost_usd(str(record.details.get("model") or ""), *numbers)
+    return cost if cost is not None else cost_usd(str(record.request.get("model")), *numbers)

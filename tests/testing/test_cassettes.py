@@ -1,0 +1,191 @@
+"""The pytest plugin and cassettes: notebooks by nbval, and plain tests."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from nbagents.testing import LoopbackServer
+
+pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.kernel
+
+CELLS = [
+    "%load_ext nbagents",
+    "%%chat\nSay a number.",
+    "from nbagents.models import OpenAIChatCompletionClient, UserMessage\n"
+    "client = OpenAIChatCompletionClient(model='gpt-4.1-mini')\n"
+    "await client.create([UserMessage(content='Say a letter.', source='me')])",
+    "import ipywidgets\nipywidgets.HBox([ipywidgets.IntSlider()])",
+]
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a notebook that was run live, with a cassette in, and saved."""
+    folder = tmp_path_factory.mktemp("recorded")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in CELLS])
+    with LoopbackServer() as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in _connected(server).items():
+            patch.setenv(name, value)
+        # Outputs as a person's own Lab leaves them, with the seconds.
+        patch.delenv("PYTEST_CURRENT_TEST", raising=False)
+        patch.setenv("NBAGENTS_CASSETTE", str(folder / "cassettes" / "tour.jsonl"))
+        server.will_reply("Seven it is.", "The letter Q.")
+        NotebookClient(notebook, resources={"metadata": {"path": str(folder)}}).execute()
+    nbformat.write(notebook, folder / "tour.ipynb")
+    return folder
+
+
+@pytest.fixture
+def project(recorded: Path, pytester: pytest.Pytester) -> Path:
+    """A copy of it in a project of its own."""
+    return Path(shutil.copytree(recorded, pytester.path / "notebooks"))
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
+    """Run pytest on the notebooks, without key and server unless they are given."""
+
+    def run(*options: str, **environment: str) -> pytest.RunResult:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("PYTEST_CURRENT_TEST", raising=False)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            return pytester.runpytest_subprocess(
+                "--nbval", "--nbval-current-env", "-p", "no:asyncio", *options, "notebooks"
+            )
+
+    return run
+
+
+def _connected(server: LoopbackServer) -> dict[str, str]:
+    return {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "sk-of-the-test"}
+
+
+def _edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_a_recorded_notebook_passes_as_it_was_saved(
+    project: Path, run: Callable[..., pytest.RunResult]
+) -> None:
+    saved = (project / "tour.ipynb").read_text(encoding="utf-8")
+    assert re.search(r" · \d+\.\d s", saved)
+    before = {name: os.environ.get(name) for name in ("NBAGENTS_CASSETTE", "NBAGENTS_MODE")}
+    run("-W", "error::pytest.PytestWarning").assert_outcomes(passed=len(CELLS))
+    assert before == {name: os.environ.get(name) for name in before}
+
+
+def test_an_edited_reply_fails(project: Path, run: Callable[..., pytest.RunResult]) -> None:
+    _edit(project / "cassettes" / "tour.jsonl", "Seven", "Eight")
+    result = run()
+    result.assert_outcomes(passed=len(CELLS) - 1, failed=1)
+    result.stdout.fnmatch_lines(["*Cell outputs differ*"])
+
+
+def test_a_changed_prompt_fails_with_the_difference_and_the_remedy(
+    project: Path, run: Callable[..., pytest.RunResult]
+) -> None:
+    _edit(project / "tour.ipynb", "Say a number.", "Say a big number.")
+    result = run()
+    result.assert_outcomes(passed=len(CELLS) - 1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["*CassetteMissError*", "*-user: Say a number.*", "*+user: Say a big number.*"]
+    )
+    result.stdout.fnmatch_lines(["*--nbagents-record*"])
+
+
+def test_a_removed_cassette_fails_and_is_recorded_again_on_demand(
+    project: Path, run: Callable[..., pytest.RunResult]
+) -> None:
+    cassette = project / "cassettes" / "tour.jsonl"
+    cassette.unlink()
+    with LoopbackServer() as server:
+        removed = run(**_connected(server))
+        assert server.requests == []
+        recording = run("--nbagents-record", **_connected(server))
+        assert len([each for each in server.requests if each.body]) == 2
+    removed.assert_outcomes(passed=2, failed=2)
+    removed.stdout.fnmatch_lines(["*tour.jsonl does not exist*"])
+    recording.assert_outcomes(passed=len(CELLS))
+    recording.stdout.fnmatch_lines(["*nbagents*", "2 replies recorded · * tokens in, * out*"])
+    assert cassette.exists()
+
+
+def test_a_recording_that_nothing_asks_for_is_a_warning_and_a_failure_when_strict(
+    project: Path, run: Callable[..., pytest.RunResult]
+) -> None:
+    cassette = project / "cassettes" / "tour.jsonl"
+    lines = cassette.read_text(encoding="utf-8").splitlines(keepends=True)
+    first = next(n for n, line in enumerate(lines) if line.startswith('{"request"'))
+    extra = "".join(lines[first : first + 4]).replace("Say a number.", "Say nothing.")
+    cassette.write_text("".join(lines) + extra, encoding="utf-8")
+    lax = run()
+    lax.assert_outcomes(passed=len(CELLS), warnings=1)
+    lax.stdout.fnmatch_lines([f"*tour.jsonl, line {len(lines) + 1}: 'Say nothing.'*"])
+    strict = run("--nbagents-strict")
+    strict.assert_outcomes(passed=len(CELLS), errors=1)
+
+
+def test_plain_tests_have_a_client_that_says_what_it_is_told(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import asyncio
+        from nbagents import ChatAgent
+
+        def test_it(chat_client):
+            client = chat_client("Hello", "Bye")
+            agent = ChatAgent(client, name="tutor")
+            assert asyncio.run(agent.ask("Hi")).text == "Hello"
+            assert asyncio.run(agent.ask("Ciao")).text == "Bye"
+            assert client.calls[1]["messages"][-1].content == "Ciao"
+        """
+    )
+    pytester.runpytest("-p", "no:asyncio").assert_outcomes(passed=1)
+
+
+def test_plain_tests_replay_a_cassette_of_their_own(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = pytester.makepyfile(
+        test_talk="""
+        import asyncio
+        import pytest
+        from nbagents.models import OpenAIChatCompletionClient, UserMessage
+
+        @pytest.mark.parametrize("word", ["a", "b/c"])
+        def test_it(cassette, word):
+            client = OpenAIChatCompletionClient(model="gpt-4.1-mini")
+            asked = [UserMessage(content=f"Say {word}", source="me")]
+            assert asyncio.run(client.create(asked)).text == "Done."
+        """
+    )
+
+    def outcome(*options: str) -> Any:
+        return pytester.runpytest("-p", "no:asyncio", *options)
+
+    with LoopbackServer() as server:
+        for name, value in _connected(server).items():
+            monkeypatch.setenv(name, value)
+        outcome().assert_outcomes(failed=2)
+        assert server.requests == []
+        server.will_reply("Done.", "Done.")
+        recording = outcome("--nbagents-record")
+        recording.assert_outcomes(passed=2)
+        recording.stdout.fnmatch_lines(["2 replies recorded · *"])
+    monkeypatch.delenv("OPENAI_API_KEY")
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    outcome("--nbagents-strict").assert_outcomes(passed=2)
+    files = sorted(path.name for path in (module.parent / "cassettes/test_talk").iterdir())
+    assert files == ["test_it-a.jsonl", "test_it-b-c.jsonl"]
