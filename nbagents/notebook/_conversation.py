@@ -27,15 +27,25 @@ class Conversations:
 
     def __init__(self) -> None:
         self._context: ChatCompletionContext | None = None
+        self._buffer_size = 0
         self._system: str | None = None
         # Weak: a client that no variable holds any more goes, with its connections.
         self._of_clients: WeakKeyDictionary[ChatCompletionClient, ChatCompletionContext]
         self._of_clients = WeakKeyDictionary()
 
     def start_over(self) -> None:
-        """Forget the notebook's own conversation."""
+        """Forget the notebook's own conversation, its instructions and its size."""
         self._context = None
         self._system = None
+
+    def start_afresh(self, buffer_size: int) -> None:
+        """Forget the instructions; the context stays, so that panels follow, if its size does.
+
+        Its messages are for its agent to clear.
+        """
+        self._system = None
+        if self._buffer_size != buffer_size:
+            self._context = None
 
     def own(
         self, client: ChatCompletionClient, *, system: str | None, buffer_size: int
@@ -107,6 +117,7 @@ class Conversations:
     def context(self, buffer_size: int) -> ChatCompletionContext:
         """The memory of the notebook's own conversation, made with ``buffer_size`` if need be."""
         if self._context is None:
+            self._buffer_size = buffer_size
             from nbagents.model_context import BufferedChatCompletionContext
 
             self._context = BufferedChatCompletionContext(buffer_size)

@@ -154,10 +154,13 @@ class ChatMagics(ChatSettings, Magics):
                 run(agent.clear())
             return agent.but(system_message=arguments.system or agent.system_message), ()
         if arguments.fresh:
-            self.conversations.start_over()
+            self.conversations.start_afresh(self.buffer_size)
         client, notices = self.clients.get(arguments.model or self.model)
         system = arguments.system or self.system or None
-        return self.conversations.own(client, system=system, buffer_size=self.buffer_size), notices
+        agent = self.conversations.own(client, system=system, buffer_size=self.buffer_size)
+        if arguments.fresh:
+            run(agent.clear())
+        return agent, notices
 
     def _new_agent(self, arguments: ChatArguments) -> tuple[ChatAgent, tuple[str, ...]]:
         client, notices = self.clients.get(arguments.model or self.model)
