@@ -123,7 +123,6 @@ class Dispatcher:
         if not self._registry.knows(recipient):
             raise UndeliverableException(f"There is no agent {recipient}. {self._registry.hint()}")
         self.outcomes.refuse()
-        parent = current.get()
         own = DeliveryToken(self._withdraw_soon)
         delivery = Delivery(
             message,
@@ -132,7 +131,7 @@ class Dispatcher:
             own,
             copy_context(),
             self.loop.create_future(),
-            parent if parent is not None and not parent.ended else None,
+            current.get(),
         )
         self._link(delivery, token)
         if not delivery.ended:

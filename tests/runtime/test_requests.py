@@ -108,8 +108,10 @@ async def test_an_agent_that_asks_for_it_handles_messages_side_by_side(made_befo
         asyncio.create_task(runtime.send_message(Text(words), SLOW)) for words in ("one", "two")
     ]
     await settle()
+    requests.append(asyncio.create_task(runtime.send_message(Text("three"), SLOW)))
+    await settle()
     slow = await runtime.try_get_underlying_agent_instance(SLOW, Fast)
-    assert slow.notes == ["begin one", "begin two"]
+    assert slow.notes == ["begin one", "begin two", "begin three"]
     slow.let.set()
     await asyncio.gather(*requests)
 
