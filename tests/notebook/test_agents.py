@@ -183,3 +183,16 @@ def test_interrupting_a_tool_stops_the_turn_and_undoes_it(
             "frame = %agents\nprint(frame[frame.name == 'sleeper'].iloc[0].to_dict())"
         ).text
     )
+
+
+def test_starting_over_clears_the_panel_of_the_notebooks_conversation(
+    kernel: Kernel, server: LoopbackServer
+) -> None:
+    server.will_reply("one", "two")
+    kernel.run("%%chat\nfirst")
+    kernel.run("panel = get_ipython().run_line_magic('chat_panel', '')")
+    kernel.run("%%chat --fresh\nsecond")
+    said = kernel.run(
+        "import time; time.sleep(0.3)\nprint([m['markdown'] for m in panel.messages])"
+    )
+    assert said.text == "['second', 'two']\n"
