@@ -240,7 +240,7 @@ class TestDeadlines:
             model="gpt-4o", limits=Limits(silence=0.2), _transport=Flood
         )
         async with client:
-            with pytest.raises(RequestTimeoutError, match="nothing of the reply for 0.2 s"):
+            with pytest.raises(RequestTimeoutError, match=r"nothing of the reply for 0\.2 s"):
                 await read_some(client)
 
     async def test_content_that_shows_nothing_is_content(self) -> None:
