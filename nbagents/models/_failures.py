@@ -7,11 +7,13 @@ Credentials are masked, in the message and in the error it was made from: server
 from __future__ import annotations
 
 import email.utils
+import math
 import re
 import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,7 +34,7 @@ from nbagents.errors import (
     RequestTimeoutError,
 )
 from nbagents.models._requests import is_loopback
-from nbagents.models._secrets import Secret
+from nbagents.models._secrets import Secret, is_credential, without
 from nbagents.models._wire.fastjson import JSONError, loads
 from nbagents.models._wire.server_errors import (
     advice_for,
@@ -45,6 +47,8 @@ from nbagents.models._wire.server_errors import (
 __all__ = ["Failures", "is_quota_exhausted", "request_id_in"]
 
 _LONGEST = 500
+_LONGEST_ID = 200
+_DEEPEST = 50  # of an error's body
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _WAIT = re.compile(r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(ms|s|m\b)?", re.IGNORECASE)
 
@@ -93,14 +97,12 @@ class Failures:
         """Give an error of the reply what only its reader knows, and mask it."""
         failure.args = (self.hide(one_line(str(failure), _LONGEST)),)
         failure.partial = failure.partial or partial
-        failure.request_id = failure.request_id or request_id
+        failure.request_id = self._named(failure.request_id or request_id)
 
     def hide(self, text: str) -> str:
         """Mask credentials in ``text``: the client's own, and what looks like one."""
         for secret in self._secrets:
-            value = secret.reveal()
-            if len(value) > 3:
-                text = text.replace(value, "***")
+            text = without(text, secret.reveal())
         return masked(text)
 
     @property
@@ -118,7 +120,7 @@ class Failures:
         failure = error_described_by(
             said,
             status=error.status_code,
-            request_id=request_id_in(headers),
+            request_id=self._named(request_id_in(headers)),
         )
         text = message_in(said if isinstance(said, dict) else {"message": said})
         advice = self._advice(failure, said) or advice_for(type(failure))
@@ -221,6 +223,9 @@ class Failures:
             return "Start Ollama (ollama serve)."
         return "Start the server, or check the port in base_url."
 
+    def _named(self, request_id: str | None) -> str | None:
+        return request_id and one_line(self.hide(request_id), _LONGEST_ID)
+
     def _scrub(self, error: BaseException) -> None:
         """Mask credentials in what the errors below say of themselves."""
         for each in _chain(error):
@@ -228,14 +233,26 @@ class Failures:
             for name in ("message", "body"):
                 if isinstance(vars(each).get(name), str | dict | list):
                     setattr(each, name, self._hidden(getattr(each, name)))
+            self._scrub_request(each)
 
-    def _hidden(self, value: Any) -> Any:
+    def _scrub_request(self, error: BaseException) -> None:
+        """Mask the credentials in the headers that an error of the libraries below carries."""
+        response = vars(error).get("response")
+        request = vars(error).get("request") or vars(error).get("_request")
+        for part in (response, getattr(response, "_request", None), request):
+            headers = getattr(part, "headers", {})
+            for name, value in list(headers.items()):
+                headers[name] = "***" if is_credential(name) else self.hide(value)
+
+    def _hidden(self, value: Any, depth: int = 0) -> Any:
         if isinstance(value, str):
             return self.hide(value)
+        if depth > _DEEPEST:
+            return "..."
         if isinstance(value, dict):
-            return {key: self._hidden(part) for key, part in value.items()}
+            return {key: self._hidden(part, depth + 1) for key, part in value.items()}
         if isinstance(value, list):
-            return [self._hidden(part) for part in value]
+            return [self._hidden(part, depth + 1) for part in value]
         return value
 
 
@@ -273,14 +290,18 @@ def _said_in(body: object) -> Any:
 
 def _retry_after(headers: Mapping[str, str], text: str) -> float | None:
     """The seconds to wait that the headers, else the message, ask for."""
+    seconds = _seconds_in(headers, text)
+    return seconds if seconds is not None and math.isfinite(seconds) else None
+
+
+def _seconds_in(headers: Mapping[str, str], text: str) -> float | None:
     for name, divisor in (("retry-after-ms", 1000), ("retry-after", 1)):
-        try:
+        with suppress(KeyError, ValueError):
             return max(0.0, float(headers[name]) / divisor)
-        except (KeyError, ValueError):
-            continue
-    date = email.utils.parsedate_tz(headers.get("retry-after", ""))
-    if date is not None:
-        return max(0.0, round(email.utils.mktime_tz(date) - time.time(), 1))
+    with suppress(ValueError, OverflowError):
+        date = email.utils.parsedate_tz(headers.get("retry-after", ""))
+        if date is not None:
+            return max(0.0, round(email.utils.mktime_tz(date) - time.time(), 1))
     match = _WAIT.search(text)
     if match is None:
         return None

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, NoReturn, TypeVar
+from urllib.parse import quote
 
 from nbagents.errors import ConfigurationError
 
-__all__ = ["Secret", "credentials_in", "hidden", "key_from"]
+__all__ = ["Secret", "credentials_in", "hidden", "is_credential", "key_from", "without"]
 
 T = TypeVar("T")
 
+_TELLTALE = 8  # characters of a key by which it is known where a text was cut in the middle of it
 _TELLING = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
 
 
@@ -81,7 +84,31 @@ def hidden(
 def credentials_in(headers: Secret[Mapping[str, str]] | None) -> list[Secret[str]]:
     """The values of those headers whose names say that they are credentials."""
     named = {} if headers is None else headers.reveal()
-    return [Secret(str(value).strip()) for name, value in named.items() if _TELLING.search(name)]
+    return [Secret(str(value).strip()) for name, value in named.items() if is_credential(name)]
+
+
+def is_credential(name: str) -> bool:
+    """Whether a header of this name holds a credential."""
+    return _TELLING.search(name) is not None
+
+
+def without(text: str, secret: str) -> str:
+    """Mask a secret in ``text``: as it is, as in a URL, in base64, and where the text cuts it."""
+    if len(secret) <= 3:
+        return text
+    encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
+    for form in (secret, quote(secret, safe=""), encoded):
+        text = _masked(text, form)
+    return text
+
+
+def _masked(text: str, form: str) -> str:
+    beginning, pieces, end = form[:_TELLTALE], [], 0
+    while (at := text.find(beginning, end)) >= 0:
+        size = next(n for n in range(len(form), 0, -1) if text.startswith(form[:n], at))
+        pieces += text[end:at], "***"
+        end = at + size
+    return "".join((*pieces, text[end:]))
 
 
 def _clean(key: str, source: str) -> str:

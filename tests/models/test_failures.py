@@ -176,6 +176,45 @@ async def test_keys_are_masked_in_the_middle_of_a_stream_too() -> None:
     assert error.partial == "Hello"
 
 
+@pytest.mark.parametrize("length", [90, 100, 110, 395, 440, 480])
+async def test_a_key_is_masked_where_a_message_is_cut_in_the_middle_of_it(length: int) -> None:
+    said = b"y" * length + b" " + KEY.encode()
+    for answered in (
+        answer(200, said),
+        stream(b"data: " + said + b"\n\n"),
+        stream(b'data: {"error": {"message": "%b"}}\n\n' % said),
+    ):
+        assert KEY[:8] not in str(await failure(answered))
+
+
+async def test_a_key_is_masked_in_its_other_spellings_too() -> None:
+    key = "canary/1234+abcd"
+    spellings = ["canary%2F1234%2Babcd", "Y2FuYXJ5LzEyMzQrYWJjZA"]
+    error = await failure(refusal(401, " ".join(spellings)), api_key=key)
+    assert not [each for each in spellings if each in f"{error} {error.__cause__}"]
+
+
+async def test_headers_that_an_error_carries_hold_no_key() -> None:
+    echoes = {"x-request-id": f"id-{KEY}", "x-echo": KEY}
+    headers = {"api-key": KEY}
+    error = await failure(refusal(400, "No.", **echoes), default_headers=headers)
+    response = error.__cause__.response
+    seen = f"{error.request_id} {response.headers} {response.request.headers.raw}"
+    assert KEY not in seen
+    assert response.request.headers["authorization"] == "***"
+
+
+async def test_an_error_that_is_nested_deeply_is_told() -> None:
+    deep = b'{"error": {"message": "Too deep.", "x": ' + b"[" * 900 + b"]" * 900 + b"}}"
+    assert "Too deep." in str(await failure(answer(400, deep)))
+
+
+@pytest.mark.parametrize("wait", ["inf", "9" * 400, "Fri, 31 Dec 99999 23:59:59 GMT"])
+async def test_a_wait_that_is_no_time_is_not_told(wait: str) -> None:
+    error = await failure(refusal(429, "Slow down.", **{"retry-after": wait}))
+    assert (type(error), error.retry_after) == (RateLimitError, None)
+
+
 async def test_an_endless_error_is_read_to_its_cap() -> None:
     endless = answer(400, b"x" * 3_000_000)
     error = await failure(endless, limits=Limits(error_bytes=1000))
