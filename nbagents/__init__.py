@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nbagents.errors import NbAgentsError
     from nbagents.loop import run
     from nbagents.messages import FunctionCall, Image
+    from nbagents.models import CacheStore, InMemoryStore
     from nbagents.notebook import allow_nested_asyncio
     from nbagents.notebook._panel import ChatPanel
     from nbagents.runtime import (
@@ -60,6 +61,7 @@ __all__ = [
     "AgentRuntime",
     "AgentType",
     "BaseAgent",
+    "CacheStore",
     "CancellationToken",
     "ChatAgent",
     "ChatPanel",
@@ -71,6 +73,7 @@ __all__ = [
     "DropMessage",
     "FunctionCall",
     "Image",
+    "InMemoryStore",
     "InterventionHandler",
     "MessageContext",
     "NbAgentsError",
@@ -100,6 +103,7 @@ _HOMES = {
     "AgentRuntime": "nbagents.runtime",
     "AgentType": "nbagents.runtime",
     "BaseAgent": "nbagents.runtime",
+    "CacheStore": "nbagents.models",
     "CancellationToken": "nbagents._cancellation",
     "ChatAgent": "nbagents.agents",
     "ChatPanel": "nbagents.notebook._panel",
@@ -111,6 +115,7 @@ _HOMES = {
     "DropMessage": "nbagents.runtime",
     "FunctionCall": "nbagents.messages",
     "Image": "nbagents.messages",
+    "InMemoryStore": "nbagents.models",
     "InterventionHandler": "nbagents.runtime",
     "MessageContext": "nbagents.runtime",
     "NbAgentsError": "nbagents.errors",

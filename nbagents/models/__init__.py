@@ -21,6 +21,7 @@ from nbagents.messages import (
     validate_model_info,
 )
 from nbagents.models._azure import AzureOpenAIChatCompletionClient
+from nbagents.models._cache import ChatCompletionCache
 from nbagents.models._client import ChatCompletionClient
 from nbagents.models._connections import import_sdk
 from nbagents.models._limits import Limits
@@ -29,12 +30,15 @@ from nbagents.models._openai import OpenAIChatCompletionClient
 from nbagents.models._recording import RecordingChatCompletionClient
 from nbagents.models._replay import ReplayChatCompletionClient
 from nbagents.models._resolve import Resolution, default_client, resolve
+from nbagents.models._stores import CacheStore, InMemoryStore, SQLiteStore
 from nbagents.models._stream import ReplyStream
 from nbagents.models._wrappers import through, use
 
 __all__ = [
     "AssistantMessage",
     "AzureOpenAIChatCompletionClient",
+    "CacheStore",
+    "ChatCompletionCache",
     "ChatCompletionClient",
     "ChatCompletionTokenLogprob",
     "CreateResult",
@@ -43,6 +47,7 @@ __all__ = [
     "FunctionExecutionResult",
     "FunctionExecutionResultMessage",
     "Image",
+    "InMemoryStore",
     "LLMMessage",
     "Limits",
     "MeteredChatCompletionClient",
@@ -55,6 +60,7 @@ __all__ = [
     "ReplyStream",
     "RequestUsage",
     "Resolution",
+    "SQLiteStore",
     "StreamChunk",
     "SystemMessage",
     "TopLogprob",

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nbagents.errors import ConfigurationError
-from nbagents.messages import LLMMessage, ModelInfo
+from nbagents.messages import CreateResult, LLMMessage, ModelInfo
 from nbagents.models._arguments import check_create_arguments
 from nbagents.models._wire.params import (
     check_capabilities,
+    parsed_content,
     response_format_for,
     to_params,
     tool_choice_to_param,
@@ -24,7 +25,9 @@ __all__ = [
     "Asked",
     "Defaults",
     "arguments_for",
+    "asked_of",
     "final_request",
+    "parsed_in",
     "plain_client",
     "schema_in",
     "unchecked_arguments_for",
@@ -61,6 +64,17 @@ class Asked:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
+def asked_of(messages: Sequence[LLMMessage], arguments: Mapping[str, Any]) -> Asked:
+    """The call that was made with ``messages`` and these keyword arguments."""
+    return Asked(
+        messages,
+        arguments.get("tools", ()),
+        arguments.get("tool_choice", "auto"),
+        arguments.get("json_output"),
+        arguments.get("extra_create_args", {}),
+    )
+
+
 def arguments_for(asked: Asked, defaults: Defaults) -> dict[str, Any]:
     """The keyword arguments of ``chat.completions.create``, ``stream`` left out.
 
@@ -92,6 +106,12 @@ def final_request(client: Any, asked: Asked) -> dict[str, Any]:
 def plain_client(client: Any) -> Any:
     """The plain client behind a public one of ours; any other client as it is."""
     return getattr(client, "_direct", client)
+
+
+def parsed_in(client: Any, asked: Asked, result: CreateResult) -> Any:
+    """The object that a call to ``client`` asked for, out of a reply that came another way."""
+    schema_of = getattr(plain_client(client), "schema_of", None)
+    return parsed_content(schema_of(asked) if schema_of else asked.json_output, result)
 
 
 def unchecked_arguments_for(asked: Asked, defaults: Defaults) -> dict[str, Any]:

@@ -29,8 +29,7 @@ from nbagents.models._cassette.replies import (
     result_of,
 )
 from nbagents.models._cassette.tape import Piece, Record
-from nbagents.models._request import Asked, final_request, plain_client
-from nbagents.models._wire.params import parsed_content
+from nbagents.models._request import Asked, asked_of, final_request, parsed_in, plain_client
 
 if TYPE_CHECKING:
     from nbagents._cancellation import CancellationToken
@@ -65,7 +64,7 @@ class CassetteClient:
         Raises:
             CassetteMissError: The request is not recorded, and none may be sent.
         """
-        asked = _asked(messages, arguments)
+        asked = asked_of(messages, arguments)
         request = self._request(asked)
         record = self._find(request)
         if record is None:
@@ -82,7 +81,7 @@ class CassetteClient:
         Raises:
             CassetteMissError: The request is not recorded, and none may be sent.
         """
-        asked = _asked(messages, arguments)
+        asked = asked_of(messages, arguments)
         request = self._request(asked)
         record = self._find(request)
         if record is None:
@@ -134,9 +133,7 @@ class CassetteClient:
             raise error
         result = result_in(record)
         self._count(asked, result.usage)
-        schema_of = getattr(self._plain, "schema_of", None)
-        schema = schema_of(asked) if schema_of else asked.json_output
-        yield result.model_copy(update={"parsed": parsed_content(schema, result)})
+        yield result.model_copy(update={"parsed": parsed_in(self._client, asked, result)})
 
     def _count(self, asked: Asked, usage: RequestUsage | None) -> None:
         """Let the wrapped client count as it did when the reply was recorded."""
@@ -231,16 +228,6 @@ class CassetteClient:
     def capabilities(self) -> ModelCapabilities:
         """The wrapped client's."""
         return self._client.capabilities
-
-
-def _asked(messages: Sequence[LLMMessage], arguments: dict[str, Any]) -> Asked:
-    return Asked(
-        messages,
-        arguments.get("tools", ()),
-        arguments.get("tool_choice", "auto"),
-        arguments.get("json_output"),
-        arguments.get("extra_create_args", {}),
-    )
 
 
 async def _pause(seconds: float, token: CancellationToken | None) -> None:

@@ -1,0 +1,90 @@
+"""Where a cache keeps what it knows: in memory, or in a file that kernels share."""
+
+from __future__ import annotations
+
+import json
+import os
+from abc import ABC, abstractmethod
+from typing import Any, Generic, TypeVar
+
+from nbagents._sqlite import Database
+
+__all__ = ["CacheStore", "InMemoryStore", "SQLiteStore"]
+
+T = TypeVar("T")
+
+
+class CacheStore(ABC, Generic[T]):
+    """A store of values by their keys. Whoever makes one sees to its size and its end."""
+
+    @abstractmethod
+    def get(self, key: str, default: T | None = None) -> T | None:
+        """Return the value of ``key``, or ``default`` where there is none."""
+
+    @abstractmethod
+    def set(self, key: str, value: T) -> None:
+        """Keep ``value`` under ``key``."""
+
+
+class InMemoryStore(CacheStore[T]):
+    """A store in memory, which ends with the process.
+
+    Attributes:
+        store: The values by their keys.
+    """
+
+    def __init__(self) -> None:
+        self.store: dict[str, T] = {}
+
+    def get(self, key: str, default: T | None = None) -> T | None:
+        """Return the value of ``key``, or ``default`` where there is none."""
+        return self.store.get(key, default)
+
+    def set(self, key: str, value: T) -> None:
+        """Keep ``value`` under ``key``."""
+        self.store[key] = value
+
+
+class SQLiteStore(CacheStore[T]):
+    """A store in a SQLite file, safe with several kernels at once and when one is killed.
+
+    Args:
+        path: The file; it is made with the first value.
+
+    Raises:
+        ConfigurationError: (when used) The file is no database, or cannot be written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        schema = "CREATE TABLE IF NOT EXISTS cache (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
+        self._database = Database(path, f"{schema} WITHOUT ROWID")
+
+    def get(self, key: str, default: T | None = None) -> T | None:
+        """Return the value of ``key``, or ``default`` where there is none."""
+        rows = self._database.execute("SELECT value FROM cache WHERE key = ?", (key,))
+        if not rows:
+            return default
+        value: Any = json.loads(rows[0][0])
+        return value  # type: ignore[no-any-return]
+
+    def set(self, key: str, value: T) -> None:
+        """Keep ``value``, which JSON can hold, under ``key``."""
+        self._database.execute(
+            "INSERT INTO cache VALUES (?, ?) "
+            "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            (key, json.dumps(value)),
+        )
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._database.execute("DELETE FROM cache")
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        self._database.close()
+
+    def __len__(self) -> int:
+        return int(self._database.execute("SELECT count(*) FROM cache")[0][0])
+
+    def __repr__(self) -> str:
+        return f"SQLiteStore({str(self._database.path)!r})"
