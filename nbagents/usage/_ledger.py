@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from nbagents.errors import ConfigurationError
 from nbagents.prices import in_dollars
 from nbagents.usage._frame import frame_of
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Container, Iterable
 
     import pandas as pd
@@ -40,6 +43,7 @@ class UsageLedger:
         self._lock = Lock()
         self._records = list(records)
         self._callbacks: list[Callable[[UsageRecord], object]] = []
+        self._kept: dict[str, Callable[[], None]] = {}
 
     def add(self, record: UsageRecord) -> None:
         """Add a record, and tell who asked to be told."""
@@ -67,6 +71,72 @@ class UsageLedger:
                     self._callbacks.remove(callback)
 
         return remove
+
+    def persist(
+        self, path: str | os.PathLike[str], *, notebook: str | None = None
+    ) -> Callable[[], None]:
+        """Keep the records in a SQLite file too: those there are, and all that follow.
+
+        Several kernels may append to one file; what was written stands when a kernel is killed.
+        `read` gives it back. Persisting to the same file again adds nothing twice.
+
+        Args:
+            path: The file; it is made where it is missing.
+            notebook: What to write as the notebook; by default the file that Jupyter says it
+                runs, and nothing elsewhere.
+
+        Returns:
+            A function that ends it; the file stays.
+
+        Raises:
+            ConfigurationError: The file is no database, or cannot be written.
+        """
+        from nbagents.usage._file import LedgerFile
+
+        file = LedgerFile(path, notebook)
+        place = str(Path(path).expanduser().absolute())
+        with self._lock:
+            if place in self._kept:
+                return self._kept[place]
+            file.append(self._records)
+
+            def keep(record: UsageRecord) -> None:
+                file.append([record])
+
+            def end() -> None:
+                with self._lock:
+                    self._kept.pop(place, None)
+                    if keep in self._callbacks:
+                        self._callbacks.remove(keep)
+                file.close()
+
+            self._callbacks.append(keep)
+            self._kept[place] = end
+        return end
+
+    @staticmethod
+    def read(path: str | os.PathLike[str]) -> pd.DataFrame:
+        """Return what all kernels have kept in a file, a row a request.
+
+        The columns are those of `to_frame`, and before them ``session`` (a kernel from its start
+        to its end) and ``notebook``. By day::
+
+            frame.groupby(frame["time"].dt.date)["cost"].sum()
+
+        Raises:
+            ConfigurationError: There is no such file, or it is no database.
+        """
+        from nbagents.usage._file import LedgerFile
+
+        if not Path(path).expanduser().exists():
+            raise ConfigurationError(
+                f"There is no {path}; nbagents.ledger.persist({str(path)!r}) makes it."
+            )
+        file = LedgerFile(path)
+        try:
+            return file.read()
+        finally:
+            file.close()
 
     @property
     def records(self) -> tuple[UsageRecord, ...]:
