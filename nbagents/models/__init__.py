@@ -32,6 +32,7 @@ from nbagents.models._replay import ReplayChatCompletionClient
 from nbagents.models._resolve import Resolution, default_client, resolve
 from nbagents.models._stores import CacheStore, InMemoryStore, SQLiteStore
 from nbagents.models._stream import ReplyStream
+from nbagents.models._tracing import TracedChatCompletionClient
 from nbagents.models._wrappers import through, use
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "StreamChunk",
     "SystemMessage",
     "TopLogprob",
+    "TracedChatCompletionClient",
     "UserMessage",
     "default_client",
     "import_sdk",

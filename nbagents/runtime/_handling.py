@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, Task
+from asyncio import AbstractEventLoop, Task, get_running_loop
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
@@ -110,7 +110,7 @@ class Handling:
             agent = await self._registry.find(delivery.recipient)
         delivery.agent = agent
         if line.waiting and self._is_concurrent(agent):
-            self._open(line, delivery)
+            self._open(line)
         if self._tracer is None and not self._turnstile.handlers:
             return await agent.on_message(delivery.message, ctx=delivery.context)
         with self._span(delivery):
@@ -125,14 +125,12 @@ class Handling:
         message_id = delivery.context.message_id
         return self._tracer.span("process", delivery.recipient, delivery.message, message_id)
 
-    def _open(self, line: Line, delivery: Delivery) -> None:
+    def _open(self, line: Line) -> None:
         """Begin all that waits: the agent, now that it is made, takes several messages."""
         with self._lock:
-            loop = delivery.task.get_loop() if delivery.task else None
             for one in list(line.waiting):
                 self.leave(one)
-                assert loop is not None
-                self._begin(one, line, loop)
+                self._begin(one, line, get_running_loop())
 
     def _ended(self, delivery: Delivery, line: Line, task: Task[Any]) -> None:
         with self._lock:
