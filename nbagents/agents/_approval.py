@@ -46,4 +46,5 @@ async def approved(call: FunctionCall, tool: Tool, approve: Approve | bool | Non
     if asked is None:
         return None
     answer: Any = asked(call, tool)
-    return bool(await answer if inspect.isawaitable(answer) else answer)
+    # Nothing but True is a yes: "no", which a person may have typed, would count as one.
+    return (await answer if inspect.isawaitable(answer) else answer) is True

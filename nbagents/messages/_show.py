@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import TYPE_CHECKING
 
 from nbagents.prices import cost_usd, in_dollars
@@ -23,6 +24,8 @@ __all__ = [
     "summary",
     "text_bundle",
 ]
+
+_NAME = re.compile(r"[\w.-]+", re.ASCII)
 
 
 def result_bundle(result: CreateResult) -> dict[str, str]:
@@ -71,16 +74,19 @@ def summary(result: CreateResult) -> str:
 
 
 def call_line(call: FunctionCall) -> str:
-    """A function call as one line of plain text, as Python writes it."""
-    from nbagents.rendering import plain
-
+    """A function call as one line of plain text, as Python writes it: all of it, and no more."""
+    # What a model wrote must not move the cursor, hide a part or end the call: what is neither
+    # a name nor a number is quoted as Python quotes it.
     try:
         arguments = json.loads(call.arguments or "{}")
-        inside = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        inside = ", ".join(f"{_word(name)}={value!r}" for name, value in arguments.items())
     except (ValueError, AttributeError, RecursionError):
-        inside = call.arguments
-    # What a model wrote must not move the cursor or hide a part.
-    return " ".join(plain(f"{call.name}({inside})").split())
+        inside = repr(call.arguments)
+    return f"{_word(call.name)}({inside})"
+
+
+def _word(name: str) -> str:
+    return name if _NAME.fullmatch(name) else repr(name)
 
 
 def calls_markdown(calls: list[FunctionCall]) -> str:

@@ -109,6 +109,7 @@ def delete(name: str) -> str:
         (True, "deleted a.txt"),
         (False, "Not run: the person who was asked did not allow it."),
         (lambda call, tool: call.arguments == '{"name": "a.txt"}', "deleted a.txt"),
+        (lambda call, tool: "no", "Not run: the person who was asked did not allow it."),
         (None, "Not run: this tool changes something, and nobody can be asked here"),
     ],
 )
