@@ -75,7 +75,8 @@ class NbAgentsError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """Show one line instead of the frames below (IPython asks for this)."""
-        return [f"{type(self).__name__}: {self}"]
+        said = "".join(sign for sign in str(self) if sign.isprintable() or sign in "\n\t")
+        return [f"{type(self).__name__}: {said}"]
 
 
 class ConfigurationError(NbAgentsError, ValueError):

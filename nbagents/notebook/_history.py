@@ -22,9 +22,12 @@ def history_frame(state: Mapping[str, Any]) -> pd.DataFrame:
     """A context's saved state as a DataFrame, a row a message, oldest first.
 
     Columns: ``role`` (category: system, user, assistant or tool), ``source`` (who spoke; ``<NA>``
-    where nobody is named) and ``content`` (the text; an image is ``[image]``).
+    where nobody is named) and ``content`` (the text, without what would command a terminal; an
+    image is ``[image]``).
     """
     import pandas as pd
+
+    from nbagents.rendering import plain
 
     messages = state["messages"]
     return pd.DataFrame(
@@ -34,7 +37,7 @@ def history_frame(state: Mapping[str, Any]) -> pd.DataFrame:
             ),
             "source": pd.array([message.get("source") for message in messages], dtype="string"),
             "content": pd.array(
-                [_text(message["content"]) for message in messages], dtype="string"
+                [plain(_text(message["content"])) for message in messages], dtype="string"
             ),
         }
     )

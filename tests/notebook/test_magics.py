@@ -71,6 +71,23 @@ def test_the_conversation_goes_on_and_fresh_starts_over(
     assert history.text == "['Count again.', 'Three.']\n"
 
 
+def test_no_escape_sequence_reaches_a_terminal_by_the_history_or_an_error(
+    kernel: Kernel, server: LoopbackServer
+) -> None:
+    server.will_reply("a\x1b[2J\x1b]0;title\x07b")
+    kernel.run("%%chat --fresh\nhi")
+    history = kernel.run("print(get_ipython().run_line_magic('chat_history', ''))")
+    assert history.text.endswith(" ab\n")
+    kernel.run(
+        "class Broken:\n    @property\n    def it(self): raise OSError('c\\x1b[2Jd\\x9b')\n"
+        "broken = Broken()"
+    )
+    (error,) = kernel.run("%%chat\nhi {broken.it}").outputs
+    assert error["text"] == (
+        "ConfigurationError: Reading broken.it raised OSError: c[2Jd; nothing was sent."
+    )
+
+
 def test_options_become_arguments_of_the_request(kernel: Kernel, server: LoopbackServer) -> None:
     server.will_reply("ok")
     kernel.run("%%chat -m gpt-4o -t 0.5 --max-tokens 20\nHi")
