@@ -103,7 +103,8 @@ def without(text: str, secret: str) -> str:
 
 
 def _masked(text: str, form: str) -> str:
-    beginning, pieces, end = form[:_TELLTALE], [], 0
+    pieces: list[str] = []
+    beginning, end = form[:_TELLTALE], 0
     while (at := text.find(beginning, end)) >= 0:
         size = next(n for n in range(len(form), 0, -1) if text.startswith(form[:n], at))
         pieces += text[end:at], "***"
