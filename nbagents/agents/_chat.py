@@ -36,6 +36,7 @@ from nbagents.model_context import (
     ChatCompletionContextState,
 )
 from nbagents.models import ChatCompletionClient, ReplyStream, through
+from nbagents.prices import cost_usd, known_as
 from nbagents.runtime import AgentRuntime, AgentType
 from nbagents.tools import FunctionTool, Tool, tools_from
 from nbagents.usage import attribute
@@ -95,9 +96,19 @@ class ChatAgent:
         self._watchers = watchers_of(self.model_context)
 
     @property
+    def model(self) -> str:
+        """The name of its model, or of its client's class."""
+        return str(getattr(self.client, "model", "") or type(self.client).__name__)
+
+    @property
     def usage(self) -> RequestUsage:
         """The tokens of all its replies so far."""
         return self._used.total
+
+    @property
+    def cost(self) -> float | None:
+        """What all its replies so far have cost, in USD; None when a price is not known."""
+        return self._used.cost
 
     @property
     def busy(self) -> bool:
@@ -257,7 +268,7 @@ class ChatAgent:
                     else:
                         yield event
             usage = result.usage if usage is None else usage + result.usage
-            self._used.total += result.usage
+            self._used.add(result, self.model)
             reply = self._as_message(result)
             await self.model_context.add_message(reply)
             if isinstance(reply.content, str):
@@ -322,3 +333,13 @@ class _Used:
 
     def __init__(self) -> None:
         self.total = RequestUsage(0, 0)
+        self.cost: float | None = 0.0
+
+    def add(self, result: CreateResult, model: str) -> None:
+        """Count a reply; ``model`` was asked, if the server's name for it has no price."""
+        usage = result.usage
+        self.total += usage
+        name = result.model if result.model and known_as(result.model) else model
+        numbers = usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens
+        cost = 0.0 if result.cached else cost_usd(name, *numbers)
+        self.cost = None if cost is None or self.cost is None else self.cost + cost

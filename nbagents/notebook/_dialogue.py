@@ -14,7 +14,8 @@ from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
-from nbagents.agents import ChatAgent, TurnEvent, TurnStarted, asking, turns_of
+from nbagents.agents import ChatAgent, TurnEvent, TurnStarted, asking
+from nbagents.agents._turns import turns_of
 from nbagents.errors import NbAgentsError
 from nbagents.loop import call_on_main, engine
 from nbagents.messages import Image

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nbagents.agents import turns_of
+from nbagents.agents._turns import turns_of
 from nbagents.errors import NbAgentsError
 from nbagents.model_context import ChatCompletionContextState
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nbagents.agents import ChatAgent, at_once, cost_of, model_of
+from nbagents.agents import ChatAgent
+from nbagents.agents._saving import at_once
 from nbagents.runtime import Agent, SingleThreadedAgentRuntime
 
 if TYPE_CHECKING:
@@ -53,9 +54,9 @@ def _hosted_row(name: str, agent: Agent) -> dict[str, Any]:
 def _row(name: str, agent: ChatAgent) -> dict[str, Any]:
     return {
         "name": name,
-        "model": model_of(agent),
+        "model": agent.model,
         "messages": len(at_once(agent.model_context.save_state())["messages"]),
         "tokens": agent.usage.total_tokens,
-        "cost": cost_of(agent),
+        "cost": agent.cost,
         "state": "busy" if agent.busy else "idle",
     }

@@ -65,7 +65,7 @@ def take_turn(
         NbAgentsError: The request failed; what had come is shown.
     """
     shown = "json" if arguments.schema else arguments.format or "markdown"
-    display = reply_display(shell, label=_name_of(agent))
+    display = reply_display(shell, label=agent.model)
     reply = Reply(shown, prompt.notices, display)
 
     def source() -> AsyncGenerator[Event, None]:
@@ -117,7 +117,3 @@ def _schema(name: str, namespace: Mapping[str, Any]) -> Any:
             f"Write: class {name}(pydantic.BaseModel): ..."
         )
     return schema
-
-
-def _name_of(agent: ChatAgent) -> str:
-    return str(getattr(agent.client, "model", "") or type(agent.client).__name__)

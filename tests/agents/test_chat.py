@@ -9,7 +9,13 @@ import pytest
 
 from nbagents.agents import ChatAgent
 from nbagents.errors import ProtocolError, ServerError
-from nbagents.messages import AssistantMessage, CreateResult, SystemMessage, UserMessage
+from nbagents.messages import (
+    AssistantMessage,
+    CreateResult,
+    RequestUsage,
+    SystemMessage,
+    UserMessage,
+)
 from nbagents.model_context import UnboundedChatCompletionContext
 from nbagents.usage import ledger
 from tests.scripted import ScriptedClient
@@ -126,3 +132,28 @@ async def test_what_is_asked_with_other_instructions_counts_for_the_agent() -> N
     once = agent.usage
     await agent.but(system_message="Be brief.").ask("Count on.")
     assert agent.usage.total_tokens > once.total_tokens
+
+
+def _said(model: str, *, cached: bool = False) -> CreateResult:
+    usage = RequestUsage(200_000, 10)  # two of these are a long prompt, one is not
+    return CreateResult(
+        finish_reason="stop", content="yes", usage=usage, cached=cached, model=model
+    )
+
+
+async def test_its_cost_is_that_of_its_requests_in_the_ledger() -> None:
+    agent = ChatAgent(ScriptedClient(*[_said("gpt-5.4")] * 2, _said("gpt-5.4", cached=True)))
+    before = len(ledger)
+    for prompt in ("first", "second", "third"):
+        await agent.ask(prompt)
+    costs = [row.cost for row in ledger.records[before:]]
+    assert costs == [pytest.approx(0.50015)] * 2 + [0.0]
+    assert agent.cost == pytest.approx(sum(filter(None, costs)))
+
+
+async def test_its_cost_is_unknown_with_one_of_its_replies() -> None:
+    agent = ChatAgent(ScriptedClient(_said("gpt-4o"), _said("nobody-knows"), _said("gpt-4o")))
+    assert agent.cost == 0
+    for prompt in ("first", "second", "third"):
+        await agent.ask(prompt)
+    assert agent.cost is None
