@@ -23,7 +23,7 @@ class UsageRecord:
     Attributes:
         time: When the request was sent, in UTC; a time in another zone is converted.
         cell: The number of the notebook cell it was made for.
-        source: Who made it: an agent's name, ``%%chat``, a function.
+        source: Who made it: an agent's name; ``chat`` for the notebook's own conversation.
         model: The model's name, as the server gave it.
         prompt_tokens: Tokens read, those from the server's cache included.
         cached_tokens: Prompt tokens the server had cached.
