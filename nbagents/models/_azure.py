@@ -96,8 +96,9 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
         version = _required(api_version, "api_version", "OPENAI_API_VERSION", "2024-10-21")
         key, token = _credentials(api_key, azure_ad_token, azure_ad_token_provider)
         settings |= {"api_key": key, "azure_ad_token": token}
+        secrets = [*filter(None, (key, token)), *credentials_in(headers)]
         ask = azure_ad_token_provider and asked_aside(
-            azure_ad_token_provider, "azure_ad_token_provider", _ADVICE
+            azure_ad_token_provider, "azure_ad_token_provider", _ADVICE, secrets
         )
 
         def build(**common: Any) -> AsyncOpenAI:
@@ -118,7 +119,6 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
             )
             return client
 
-        secrets = [*filter(None, (key, token)), *credentials_in(headers)]
         failures = Failures(endpoint, azure_deployment or model, secrets, azure=True)
         self._assemble(build, failures, settings, create_args)
 

@@ -73,7 +73,7 @@ class Failures:
     ) -> None:
         self._base_url = base_url
         self._model = model
-        self._secrets = tuple(secrets)
+        self._secrets = secrets  # which may grow: tokens are fetched on the way
         self._azure = azure
 
     def of(self, error: Exception, *, reading: bool = False) -> NbAgentsError:

@@ -106,7 +106,9 @@ class OpenAIChatCompletionClient(BaseChatClient):
         ask: Callable[[], Awaitable[str]] | None = None
         secrets = credentials_in(headers)
         if callable(api_key):
-            ask = asked_aside(api_key, "api_key", "Check what it does; it is to return the key.")
+            ask = asked_aside(
+                api_key, "api_key", "Check what it does; it is to return the key.", secrets
+            )
         else:
             key = key_from(api_key, variable)
             if key is None:

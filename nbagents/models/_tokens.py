@@ -8,19 +8,25 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from nbagents.errors import AuthenticationError, NbAgentsError
+from nbagents.models._secrets import Secret
 
 __all__ = ["TokenProvider", "asked_aside"]
+
+_REMEMBERED = 8
 
 TokenProvider = Callable[[], "str | Awaitable[str]"]
 
 
-def asked_aside(provider: TokenProvider, name: str, advice: str) -> Callable[[], Awaitable[str]]:
+def asked_aside(
+    provider: TokenProvider, name: str, advice: str, given: list[Secret[str]]
+) -> Callable[[], Awaitable[str]]:
     """Make a coroutine function of ``provider`` that never blocks the event loop.
 
     Args:
         provider: A function, asked in a thread, or a coroutine function.
         name: The argument it was given as, for errors.
         advice: What to do when it fails.
+        given: Where tokens are noted, so that no error shows one.
 
     Raises:
         AuthenticationError: (when called) The provider failed, or gave no token.
@@ -28,18 +34,21 @@ def asked_aside(provider: TokenProvider, name: str, advice: str) -> Callable[[],
 
     async def ask() -> str:
         try:
-            given: Any = provider() if _is_async(provider) else await asyncio.to_thread(provider)
-            token = await given if inspect.isawaitable(given) else given
+            said: Any = provider() if _is_async(provider) else await asyncio.to_thread(provider)
+            token = await said if inspect.isawaitable(said) else said
         except NbAgentsError:
             raise
         except Exception as error:
-            said = f"{type(error).__name__}: {' '.join(str(error).split())[:220]}"
-            raise AuthenticationError(f"{name} failed: {said} {advice}") from error
+            words = f"{type(error).__name__}: {' '.join(str(error).split())[:220]}"
+            raise AuthenticationError(f"{name} failed: {words} {advice}") from error
         if not isinstance(token, str) or not token.strip():
             raise AuthenticationError(f"{name} gave no token. {advice}")
         token = token.strip()
         if not token.isascii() or not token.isprintable():
             raise AuthenticationError(f"{name} gave what no HTTP header can carry. {advice}")
+        if all(token != known.reveal() for known in given):
+            given.append(Secret(token))
+            del given[_REMEMBERED:-_REMEMBERED]  # what stands first was given with the client
         return token
 
     return ask

@@ -169,6 +169,18 @@ async def test_keys_that_servers_echo_are_masked(echo: str) -> None:
     assert echo.split()[-1] not in repr(error.__cause__)
 
 
+async def test_a_key_that_a_function_gave_is_masked_too() -> None:
+    keys = (f"{number:04}-opaque-canary" for number in range(100))
+    with Server(answer(401, b"")) as server:
+        async with client_at(server.base_url, api_key=lambda: next(keys)) as client:
+            for number in range(20):
+                key = f"{number:04}-opaque-canary"
+                server.handlers = [refusal(401, f"Incorrect key provided: {key}")]
+                with pytest.raises(AuthenticationError, match=r"provided: \*\*\*\.") as caught:
+                    await client.create(HI)
+                assert key not in repr(caught.value.__cause__)
+
+
 async def test_keys_are_masked_in_the_middle_of_a_stream_too() -> None:
     broken = b'data: {"error": {"message": "bad key %b"}}\n\n' % KEY.encode()
     error = await failure(stream(text("Hello"), broken))
