@@ -250,6 +250,8 @@ def http_client(
         limits=httpx2.Limits(
             max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEP_ALIVE
         ),
+        # What is for this machine is not for a proxy, whatever HTTP_PROXY says.
+        mounts={f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")},
         timeout=httpx2.Timeout(None, connect=limits.connect, read=limits.first_byte),
         transport=transport,
         verify=_tls_context() if transport is None else False,

@@ -206,6 +206,24 @@ async def test_a_redirect_on_the_same_server_takes_key_and_prompt_along() -> Non
     assert second.headers["authorization"] == "Bearer test-key-1234"
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_what_is_for_this_machine_goes_through_no_proxy(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        Server(answer(200, completion("Proxied."))) as proxy,
+        Server(answer(200, completion())) as server,
+    ):
+        for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(variable, proxy.url)
+        base_url = server.base_url.replace("127.0.0.1", host)
+        async with OpenAIChatCompletionClient(
+            model="gpt-4o", api_key="x", base_url=base_url
+        ) as client:
+            assert (await client.create(HI)).content == "Hello world"
+        assert proxy.requests == []
+
+
 async def test_what_a_redirect_says_is_not_read() -> None:
     sent = 0
 
