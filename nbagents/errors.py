@@ -36,6 +36,7 @@ below, where there is one, is the ``__cause__``.
 
 from __future__ import annotations
 
+import traceback
 from asyncio import CancelledError
 from typing import Any
 
@@ -73,10 +74,15 @@ __all__ = [
 class NbAgentsError(Exception):
     """The root: catch it to catch whatever nbagents raises on purpose."""
 
+    _shown = False
+
     def _render_traceback_(self) -> list[str]:
-        """Show one line instead of the frames below (IPython asks for this)."""
-        said = "".join(sign for sign in str(self) if sign.isprintable() or sign in "\n\t")
-        return [f"{type(self).__name__}: {said}"]
+        """Show one line; asked again, as ``%tb`` does, the frames and the cause (for IPython)."""
+        text = f"{type(self).__name__}: {self}"
+        if self._shown:
+            text = "".join(traceback.format_exception(self)).rstrip()
+        self._shown = True
+        return ["".join(sign for sign in text if sign.isprintable() or sign in "\n\t")]
 
 
 class ConfigurationError(NbAgentsError, ValueError):

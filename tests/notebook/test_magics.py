@@ -218,6 +218,18 @@ def test_a_failed_request_is_one_line_and_leaves_the_conversation(
     assert contents == ["first", "One.", "third"]
 
 
+def test_what_lies_behind_an_error_is_shown_on_demand(
+    kernel: Kernel, server: LoopbackServer
+) -> None:
+    server.will_reply(error(400, "no such thing: sk-of-the-test"))
+    kernel.run("%%chat\nHi")
+    shown = json.dumps(kernel.run("%tb").outputs)
+    assert "The above exception was the direct cause" in shown
+    assert "openai.BadRequestError" in shown
+    assert "_magics.py" in shown
+    assert "sk-of-the-test" not in shown
+
+
 def test_run_all_stops_at_a_failed_cell(kernel: Kernel, server: LoopbackServer) -> None:
     server.will_reply(error(400, "no"), "never")
     first = kernel.start("%%chat\nfirst")
