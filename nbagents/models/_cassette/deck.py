@@ -18,6 +18,7 @@ from nbagents.models._cassette.rules import Rule, normaliser
 from nbagents.models._cassette.tape import (
     Record,
     read_tape,
+    shown,
     write_default,
     write_header,
     write_record,
@@ -152,8 +153,8 @@ class Deck:
         for text in _texts(value):
             if holds_key(text) or any(secret in text for secret in known):
                 raise ConfigurationError(
-                    f"This is not written to the cassette {self.path}: a text of it holds what "
-                    "looks like a key. Take the key out of the prompt or the tool's result, or "
+                    f"This is not written to the cassette {shown(self.path)}: a text of it holds "
+                    "what looks like a key. Take the key out of the prompt or the tool's result, or "
                     'add {"replace": pattern, "with": text} to the rules in the cassette\'s header.'
                 )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from nbagents.errors import CassetteMissError
 from nbagents.models._cassette.request import lines_of
+from nbagents.models._cassette.tape import shown
 
 __all__ = ["miss"]
 
@@ -29,11 +30,11 @@ def miss(
         state = "has no requests yet" if path.exists() else "does not exist"
         said = "\n".join(_cut(lines_of(request)))
         return CassetteMissError(
-            f"The cassette {path} {state}, so this request was not sent:\n{said}\n{command}"
+            f"The cassette {shown(path)} {state}, so this request was not sent:\n{said}\n{command}"
         )
     difference = "\n".join(_difference(_nearest(request, recorded), request))
     return CassetteMissError(
-        f"This request is not in the cassette {path}, and was not sent. It differs from the "
+        f"This request is not in the cassette {shown(path)}, and was not sent. It differs from the "
         f"nearest recorded one (- recorded, + asked):\n{difference}\n{command}"
     )
 
@@ -65,10 +66,10 @@ def _difference(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> list[s
 
 
 def _cut(lines: Sequence[str]) -> list[str]:
-    shown = [
+    kept = [
         line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 1]}…"
         for line in lines[:_MOST_LINES]
     ]
     if len(lines) > _MOST_LINES:
-        shown.append(f"… and {len(lines) - _MOST_LINES} further lines")
-    return [f"  {line}" for line in shown]
+        kept.append(f"… and {len(lines) - _MOST_LINES} further lines")
+    return [f"  {line}" for line in kept]

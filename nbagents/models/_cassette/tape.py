@@ -30,7 +30,16 @@ from nbagents.errors import ConfigurationError
 from nbagents.models._cassette.rules import DEFAULT_RULES, Rule
 from nbagents.models._wire.unicode import mended
 
-__all__ = ["Piece", "Record", "Tape", "read_tape", "write_default", "write_header", "write_record"]
+__all__ = [
+    "Piece",
+    "Record",
+    "Tape",
+    "read_tape",
+    "shown",
+    "write_default",
+    "write_header",
+    "write_record",
+]
 
 VERSION = 1
 _BEGINNINGS = ("request", "default")
@@ -112,14 +121,16 @@ def read_tape(path: Path) -> Tape:
     except FileNotFoundError:
         return Tape()
     except OSError as error:
-        raise ConfigurationError(f"The cassette {path} cannot be read: {error}.") from error
+        raise ConfigurationError(
+            f"The cassette {shown(path)} cannot be read: {error.strerror}."
+        ) from error
     lines = list(_lines(data))
     if not lines:
         return Tape()
     first = lines[0].content
     if first is None or first.get("nbagents_cassette") != VERSION:
         raise ConfigurationError(
-            f"{path} is no cassette that this nbagents reads: its first line is not "
+            f"{shown(path)} is no cassette that this nbagents reads: its first line is not "
             f'{{"nbagents_cassette": {VERSION}}}.'
         )
     tape = Tape(rules=first.get("rules", DEFAULT_RULES))
@@ -129,11 +140,19 @@ def read_tape(path: Path) -> Tape:
 
 
 def write_header(path: Path, rules: Sequence[Rule]) -> None:
-    """Begin the file anew with nothing but its header."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Begin the file anew with nothing but its header.
+
+    Raises:
+        ConfigurationError: It cannot be written.
+    """
+    header = _encoded([{"nbagents_cassette": VERSION, "rules": list(rules)}])
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    fresh.write_bytes(_encoded([{"nbagents_cassette": VERSION, "rules": list(rules)}]))
-    fresh.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_bytes(header)
+        fresh.replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def write_record(path: Path, record: Record) -> None:
@@ -235,13 +254,16 @@ def _runs(pieces: Iterable[Piece]) -> Iterator[dict[str, Any]]:
 
 
 def _append(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
-    with path.open("ab+") as file:
-        torn = b""
-        if file.tell():
-            file.seek(-1, os.SEEK_END)
-            torn = b"" if file.read(1) == b"\n" else b"\n"
-        # One write: kernels that record into the same file do not mix their lines.
-        file.write(torn + _encoded(lines))
+    try:
+        with path.open("ab+") as file:
+            torn = b""
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                torn = b"" if file.read(1) == b"\n" else b"\n"
+            # One write: kernels that record into the same file do not mix their lines.
+            file.write(torn + _encoded(lines))
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def _encoded(lines: Iterable[Mapping[str, Any]]) -> bytes:
@@ -249,8 +271,21 @@ def _encoded(lines: Iterable[Mapping[str, Any]]) -> bytes:
     return "".join(f"{text}\n" for text in texts).encode()
 
 
+def shown(path: Path) -> str:
+    """The path as messages name it: from here, when it is below; the same on every machine."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"The cassette {shown(path)} cannot be written: {error.strerror}. Choose another file, or "
+        "take the cassette out."
+    )
+
+
 def _wrong(path: Path, number: int, why: str) -> ConfigurationError:
     return ConfigurationError(
-        f"Line {number} of the cassette {path} cannot be used: {why}. Correct it, or delete the "
-        "record and record it again."
+        f"Line {number} of the cassette {shown(path)} cannot be used: {why}. Correct it, or "
+        "delete the record and record it again."
     )

@@ -256,6 +256,22 @@ async def test_a_cassette_that_is_not_there_says_so(path: Path) -> None:
         await replay(path).create(say("Hi"))
 
 
+async def test_a_cassette_below_the_working_folder_is_named_from_there(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(path.parents[1])
+    with pytest.raises(CassetteMissError, match=r"^The cassette cassettes.tour\.jsonl does not"):
+        await replay(path).create(say("Hi"))
+
+
+async def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    recording = RecordingChatCompletionClient(ScriptedClient("Hello"), in_the_way / "tour.jsonl")
+    in_the_way.touch()
+    with pytest.raises(ConfigurationError, match=r"tour\.jsonl cannot be written"):
+        await recording.create(say("Hi"))
+
+
 async def test_what_the_model_does_not_see_makes_no_difference(path: Path) -> None:
     with LoopbackServer() as server:
         live = client_of(server, temperature=0.0, user="ada", metadata={"run": "1"})
