@@ -65,8 +65,6 @@ class Dispatcher:
         self.idleness = Idleness(self.watch, self.handling, lambda: self.unprocessed)
         self.chores: set[Task[None]] = set()
 
-    # Where it runs
-
     def enter(self, loop: AbstractEventLoop) -> bool:
         """Whether the runtime is at home on ``loop``; with nothing under way it moves there.
 
@@ -103,8 +101,6 @@ class Dispatcher:
         self.watch.clear()
         self.handling.forget()
         self._registry.forget_making()
-
-    # What comes in
 
     def request(
         self,
@@ -246,8 +242,6 @@ class Dispatcher:
             self.pump()
             self.watch.changed()
 
-    # How it ends
-
     def _ended(self, delivery: Delivery, answer: Any, error: BaseException | None) -> None:
         self._requests.discard(delivery)
         self.outcomes.settle(delivery, answer, error)
@@ -313,8 +307,6 @@ class Dispatcher:
         if delivery.task is not None:
             delivery.task.cancel()
         self._drop(delivery)
-
-    # Starting and stopping
 
     def start(self) -> None:
         """Hand out messages from now on.
