@@ -154,7 +154,7 @@ class Deck:
             if holds_key(text) or any(secret in text for secret in known):
                 raise ConfigurationError(
                     f"This is not written to the cassette {shown(self.path)}: a text of it holds "
-                    "what looks like a key. Take the key out of the prompt or the tool's result, or "
+                    "what looks like a key. Take it out of the prompt or the tool's result, or "
                     'add {"replace": pattern, "with": text} to the rules in the cassette\'s header.'
                 )
 
