@@ -80,6 +80,23 @@ def test_agents_are_listed_with_what_they_hold_and_cost(
     assert "listed" not in kernel.run("print(get_ipython().run_line_magic('agents', ''))").text
 
 
+def test_agents_in_a_runtime_are_listed_too(kernel: Kernel, server: LoopbackServer) -> None:
+    server.will_reply("Hello.")
+    kernel.run("%%chat hosted --new\nHi")
+    kernel.run(
+        "from nbagents import AgentId, SingleThreadedAgentRuntime\n"
+        "post = SingleThreadedAgentRuntime()\n"
+        "await hosted.register(post, 'clerk')\n"
+        "_ = await post.get(AgentId('clerk', 'ada'), lazy=False)"
+    )
+    shown = kernel.run(
+        "frame = get_ipython().run_line_magic('agents', '')\n"
+        "print(frame[frame.name.str.startswith('post')].iloc[0].to_dict())"
+    ).text
+    for words in ("'name': 'post: clerk/ada'", "'model': 'gpt-4o'", "'messages': 2"):
+        assert words in shown
+
+
 def test_making_an_agent_again_replaces_it(kernel: Kernel, server: LoopbackServer) -> None:
     server.will_reply("1", "2")
     kernel.run("%%chat again --new\nHi")

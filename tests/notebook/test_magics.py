@@ -144,14 +144,15 @@ def test_a_schema_gives_an_object(kernel: Kernel, server: LoopbackServer) -> Non
     [
         ("--format text", "**plain** `x`"),
         ("--format code", "print(1)"),
+        ("-m gpt-4o --format json", '{\n  "answer": 4\n}'),
         ("--no-stream", "<strong>plain</strong>"),
     ],
 )
 def test_a_reply_is_shown_in_the_form_asked_for(
     kernel: Kernel, server: LoopbackServer, options: str, expected: str
 ) -> None:
-    reply = "```python\nprint(1)\n```" if "code" in options else "**plain** `x`"
-    server.will_reply(reply)
+    replies = {"code": "```python\nprint(1)\n```", "json": '{"answer": 4}'}
+    server.will_reply(replies.get(options.split()[-1], "**plain** `x`"))
     data = _only_output(kernel.run(f"%%chat {options}\nHi"))
     shown = data["text/html"] if "no-stream" in options else data["text/plain"]
     assert expected in shown
@@ -228,6 +229,33 @@ def test_what_lies_behind_an_error_is_shown_on_demand(
     assert "openai.BadRequestError" in shown
     assert "_magics.py" in shown
     assert "sk-of-the-test" not in shown
+
+
+def test_an_interrupt_keeps_the_text_and_leaves_the_conversation_as_it_was(
+    kernel: Kernel, server: LoopbackServer
+) -> None:
+    endless = text("lorem " * 2_000, pace=0.005)
+    server.will_reply("One.", *[endless] * 20, "Two.")
+    kernel.run("import nbagents; nbagents.ledger.clear()")
+    kernel.run("%%chat -m gpt-4o\nfirst")
+    for number in range(20):
+        request = kernel.start("%%chat -m gpt-4o\nsecond")
+        kernel.wait_for_output(request, text="lorem lorem")
+        for _ in range(3 if number % 2 else 1):
+            kernel.interrupt()
+        cell = kernel.wait(request)
+        assert cell.status == "error"
+        (line,) = cell.reply["traceback"]
+        assert len(line) <= 300
+        shown = str(cell.outputs)
+        assert "lorem lorem" in shown
+        assert "interrupted" in shown
+        assert server.requests[-1].wait()
+        assert server.requests[-1].left is not None
+    assert kernel.run("%%chat -m gpt-4o\nthird").status == "ok"
+    assert [m["content"] for m in _sent(server)[-1]["messages"]] == ["first", "One.", "third"]
+    rows = kernel.run("for r in nbagents.ledger.records: print(r.status, r.estimated)").text
+    assert rows.split("\n")[1:-2] == ["cancelled True"] * 20
 
 
 def test_run_all_stops_at_a_failed_cell(kernel: Kernel, server: LoopbackServer) -> None:
