@@ -27,6 +27,8 @@ MOUNT = """async ([esm, css, state]) => {
     const url = URL.createObjectURL(new Blob([esm], {type: "text/javascript"}));
     const widget = await (await import(url)).default();
     const listeners = [];
+    window.live = true;
+    const owner = {get model() { return {comm_live: window.live}; }};  // anywidget's view
     const model = {
         get: name => state[name],
         set: (name, value) => { state[name] = value; },
@@ -41,7 +43,9 @@ MOUNT = """async ([esm, css, state]) => {
     window.sent = [];
     window.state = state;
     window.emit = (name, ...given) => {
-        for (const [known, callback] of listeners) if (known === name) callback(...given);
+        for (const [known, callback] of listeners) {
+            if (known === name) callback.call(owner, ...given);
+        }
     };
     window.tell = (...contents) => {
         for (const content of contents) window.emit("msg:custom", content);

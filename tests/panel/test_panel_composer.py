@@ -11,6 +11,7 @@ from tests.panel.talk import picture
 
 pytestmark = pytest.mark.browser
 
+KEYS = ("Shift", "Control")
 ITEMS = [{"name": "df", "type": "DataFrame 3 by 2"}, {"name": "dates", "type": "list of 4"}]
 # A paste or a drop with a file in it, as the browser would bring it.
 BRING = """([kind, name, type, data, text]) => {
@@ -269,7 +270,7 @@ def test_keys_stay_in_the_panel_but_for_saving_and_the_command_palette(room):
     room.mount()
     room.page.evaluate("""() => {
         window.heard = [];
-        addEventListener("keydown", e => heard.push(e.key));
+        addEventListener("keydown", e => heard.push(`out ${e.key}`));
         document.addEventListener("keydown", e => {
             const kept = e.target.closest("[data-lm-suppress-shortcuts]");
             heard.push(`${kept ? "kept" : "free"} ${e.key}`);
@@ -278,9 +279,10 @@ def test_keys_stay_in_the_panel_but_for_saving_and_the_command_palette(room):
     for key in ("b", "Shift+Enter", "Control+Enter", "Control+s", "Escape", "Control+Shift+C"):
         room.draft.press(key)
     room.press("Clear the conversation").press("d")
-    heard = [each for each in room.page.evaluate("heard") if each[5:] not in ("Shift", "Control")]
+    heard = [each for each in room.page.evaluate("heard") if each.split()[1] not in KEYS]
     assert heard == [
-        "kept b", "kept Enter", "kept Enter", "free s", "kept Escape", "free C", "kept d",
+        "kept b", "kept Enter", "kept Enter", "free s", "out s", "kept Escape", "free C", "out C",
+        "kept d",
     ]  # fmt: skip
 
 

@@ -123,6 +123,8 @@ def test_a_call_that_asks_is_approved_or_denied(room):
         {"kind": "approve", "call": "2", "allowed": False},
     ]
     assert room.see(".nba-ask:visible").count() == 0
+    room.tell("message", message=message("a1", calls=calls, status="streaming"))  # not heard yet
+    assert room.see(".nba-ask:visible").count() == 0
     calls = [{**calls[0], "state": "running"}, {**calls[1], "state": "denied"}]
     room.tell("message", message=message("a1", calls=calls, status="streaming"))
     assert room.see(".nba-call .nba-state").all_inner_texts() == ["running", "denied"]
@@ -216,7 +218,7 @@ def test_when_the_kernel_goes_the_text_stays_and_so_does_the_draft(room):
     room.mount()
     room.whole(message("u1", "one"), message("a2", "tw", status="streaming"), busy=True)
     room.draft.fill("and then?")
-    room.page.evaluate("view.el.classList.add('jupyter-widgets-disconnected')")
+    room.page.evaluate("live = false")
     room.page.evaluate("emit('comm_live_update')")
     room.settle()
     assert "The kernel is gone" in room.see("[role=alert]").inner_text()
@@ -230,12 +232,25 @@ def test_when_the_kernel_goes_the_text_stays_and_so_does_the_draft(room):
 
 def test_a_saved_panel_without_a_kernel_is_readable(room):
     room.mount(*talk(), busy=True)
-    room.page.evaluate("view.el.classList.add('jupyter-widgets-disconnected')")
-    room.page.evaluate("emit('comm_live_update')")
+    room.page.evaluate("""async () => {
+        view.close();
+        document.getElementById("cell").className = "jupyter-widgets-disconnected";
+        view = await open_view();
+    }""")
     room.settle()
     assert room.see(".nba-message").count() == len(talk())
     assert room.see(".nba-ask:visible").count() == 0
     assert room.press("Send").is_visible()
+
+
+def test_a_connection_that_comes_back_is_used_again(room):
+    room.mount()
+    for live in ("false", "true"):
+        room.page.evaluate(f"live = {live}")
+        room.page.evaluate("emit('comm_live_update')")
+    assert room.see("[role=alert]:visible").count() == 0
+    room.draft.fill("hello")
+    assert not room.press("Send").is_disabled()
 
 
 def test_a_kernel_that_cannot_be_reached_is_as_good_as_gone(room):

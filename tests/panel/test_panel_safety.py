@@ -140,15 +140,16 @@ def test_what_the_renderer_writes_comes_through_whole(room):
 def test_mathematics_is_set_without_lengths_that_leave_its_place(room):
     html = (
         '<math display="block" onclick="x" href="javascript:1" style="position:fixed">'
-        '<mspace width="0.167em" height="9999em"/><mphantom voffset="-500px">'
+        '<mspace width="0.167em" height="1em"/><mspace width="9999em"/><mphantom voffset="-500px">'
         '<mi mathvariant="bold">x</mi></mphantom><mtext><em>t</em></mtext>'
         '<annotation-xml encoding="text/html"><p>q</p></annotation-xml>'
         '<maction actiontype="statusline#x"><mi>y</mi></maction></math>'
     )
     room.mount(message("a1", blocks=[html], status="streaming"))
     assert room.see(".nba-block").inner_html() == (
-        '<math display="block"><mspace width="0.167em"></mspace><mphantom><mi mathvariant="bold">x'
-        "</mi></mphantom><mtext><em>t</em></mtext></math>"
+        '<math display="block"><mspace width="0.167em"></mspace><mspace></mspace><mphantom>'
+        '<mi mathvariant="bold">x</mi></mphantom>'
+        "<mtext><em>t</em></mtext></math>"
     )
 
 

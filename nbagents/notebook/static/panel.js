@@ -204,8 +204,8 @@ async function insertCell(from, code) {
   const cell = from.closest(".jp-Cell.jp-mod-active");
   const notebook = from.closest(".jp-NotebookPanel");
   const below = notebook?.querySelector('.jp-Toolbar [data-command="notebook:insert-cell-below"]');
-  if (!cell || !(below instanceof HTMLElement)) return false;
-  below.click();
+  if (!cell || !below) return false;
+  below.dispatchEvent(new MouseEvent("mousedown", { bubbles: true })); // it hears no click
   const editor = await until(() => {
     const active = notebook?.querySelector(".jp-Cell.jp-mod-active");
     const content = active !== cell && active?.querySelector(".cm-content");
@@ -223,7 +223,7 @@ async function insertCell(from, code) {
 function startsWith(editor, code) {
   const lines = [...editor.querySelectorAll(".cm-line")].map((line) => line.textContent);
   const shown = lines.join("\n").slice(0, 400);
-  return Boolean(shown.trim()) && code.replace(/\t/g, "    ").startsWith(shown);
+  return shown.trim() !== "" && code.replace(/\t/g, "    ").startsWith(shown);
 }
 
 /** @template T @param {() => T|null} look @returns {Promise<T|null>} */
@@ -793,6 +793,7 @@ class Log {
     this.height = clientHeight;
     if (this.stuck) this.stick();
     else if (returned) this.root.scrollTop = this.top; // taken out of the page and put back
+    this.#scrolled();
   }
 }
 
@@ -1071,6 +1072,7 @@ class Options {
 /** One view of a chat. */
 class Panel {
   ended = new AbortController();
+  through = false;
 
   /** @param {Conversation} chat @param {HTMLElement} el */
   constructor(chat, el) {
@@ -1111,7 +1113,7 @@ class Panel {
   #listen() {
     const { root } = this;
     for (const name of ["keydown", "keypress", "keyup", "paste", "copy", "cut", "dblclick"]) {
-      root.addEventListener(name, (event) => event.stopPropagation());
+      root.addEventListener(name, (event) => this.through || event.stopPropagation());
     }
     // before JupyterLab, which looks at the document
     const before = { capture: true, signal: this.ended.signal };
@@ -1127,8 +1129,8 @@ class Panel {
     if (!this.root.contains(/** @type {Node|null} */ (event.target))) return;
     const key = event.key.toLowerCase();
     const global = key === "s" || (key === "c" && event.shiftKey);
-    const through = global && (event.ctrlKey || event.metaKey);
-    this.root.toggleAttribute("data-lm-suppress-shortcuts", !through);
+    this.through = global && (event.ctrlKey || event.metaKey);
+    this.root.toggleAttribute("data-lm-suppress-shortcuts", !this.through);
   }
 
   /** @param {DragEvent} event */
@@ -1255,12 +1257,13 @@ export default () => {
     /** @param {{model: Model, el: HTMLElement}} given */
     render({ model, el }) {
       const panel = new Panel(chat, el);
-      // Widget managers mark the views of a kernel that is gone.
-      const gone = () => el.closest(".jupyter-widgets-disconnected") !== null;
-      const look = () => requestAnimationFrame(() => chat.lose(gone()));
+      chat.lose(el.closest(".jupyter-widgets-disconnected") !== null);
+      /** @this {any} anywidget's view, which knows more of the model */
+      function look() {
+        chat.lose(this?.model?.comm_live === false);
+      }
       model.on("comm_live_update", look);
       model.on("destroy", () => chat.lose());
-      look();
       return () => panel.close();
     },
   };
