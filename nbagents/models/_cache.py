@@ -69,6 +69,11 @@ class _Cache:
     def model(self) -> str:
         return str(getattr(self._client, "model", type(self._client).__name__))
 
+    @property
+    def skips_cassette(self) -> bool:
+        """Whether the wrapped client needs no recording, as prepared replies do not."""
+        return bool(getattr(self._plain, "skips_cassette", False))
+
     def request_for(self, asked: Asked) -> dict[str, Any]:
         """What the wrapped client would send."""
         return final_request(self._client, asked)

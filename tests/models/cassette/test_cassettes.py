@@ -28,6 +28,7 @@ from nbagents.messages import (
     UserMessage,
 )
 from nbagents.models import (
+    ChatCompletionCache,
     OpenAIChatCompletionClient,
     RecordingChatCompletionClient,
     ReplayChatCompletionClient,
@@ -467,6 +468,8 @@ async def test_prepared_replies_need_no_cassette_and_the_embedded_model_none_eit
     monkeypatch.setenv("NBAGENTS_CASSETTE", str(path))
     monkeypatch.setenv("NBAGENTS_MODE", "replay")
     assert (await ReplayChatCompletionClient(["ready"]).create(say("Hi"))).content == "ready"
+    cached = ChatCompletionCache(ReplayChatCompletionClient(["ready"]))
+    assert [(await cached.create(say("Hi"))).content for _ in range(2)] == ["ready", "ready"]
     assert isinstance(await resolve("embedded").client().create(say("Hi")), CreateResult)
 
 
