@@ -122,7 +122,9 @@ def validate_model_info(model_info: Mapping[str, object]) -> None:
     """
     for key in ("vision", "function_calling", "json_output", "family"):
         if key not in model_info:
-            raise ConfigurationError(f"model_info lacks '{key}'; add it (see nbagents.models.ModelInfo).")
+            raise ConfigurationError(
+                f"model_info lacks '{key}'; add it (see nbagents.models.ModelInfo)."
+            )
     if "structured_output" not in model_info:
         warnings.warn(
             "model_info lacks 'structured_output'; False is assumed. Add it to be sure.",

@@ -64,7 +64,7 @@ def test_persisting_twice_keeps_each_record_once_and_ends_on_demand(path: Path) 
 def test_the_notebook_is_what_jupyter_says_it_runs(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("JPY_SESSION_NAME", "/home/ada/work/analysis.ipynb")
+    monkeypatch.setenv("JPY_SESSION_NAME", "/home/ada/notes/analysis.ipynb")
     UsageLedger([FULL]).persist(path)
     monkeypatch.delenv("JPY_SESSION_NAME")
     UsageLedger([BARE]).persist(path)
