@@ -17,6 +17,7 @@ from nbagents.notebook._asking import ask_person
 from nbagents.notebook._cassette import CassetteMagics
 from nbagents.notebook._completion import install_completer
 from nbagents.notebook._heartbeat import keep_interruptible
+from nbagents.notebook._lines import install_lines
 from nbagents.notebook._magics import ChatMagics
 from nbagents.notebook._outputs import watch_outputs
 from nbagents.usage import Whereabouts, set_budget, set_whereabouts
@@ -44,6 +45,7 @@ def load(shell: InteractiveShell) -> None:
         lambda: _take_out(shell, cassettes),
         cassettes.take_out,
         install_completer(shell),
+        install_lines(shell),
         watch_outputs(shell),
         keep_interruptible(shell),
         set_whereabouts(lambda: Whereabouts(cell=shell.displayhook.prompt_count)),
