@@ -67,10 +67,15 @@ def reply(messages: Sequence[Mapping[str, Any]]) -> Reply:
     if not terms_of(question) and not any(sign.isdigit() for sign in question):
         return Reply(f"{_I_AM} {_subjects()}\n\n{_CONNECT}")
     before = "\n".join(questions[-2]) if len(questions) > 1 and _leans(question) else ""
-    found = documentation().search(question, before)
-    if not found or found[0].coverage < _ENOUGH:
+    found = _search(question, before) or (_search(question) if before else [])
+    if not found:
         return Reply(f"I found nothing about that. {_I_AM} {_subjects()}\n\n{_CONNECT}")
     return _quote(found)
+
+
+def _search(question: str, before: str = "") -> list[Finding]:
+    found = documentation().search(question, before)
+    return found if found and found[0].coverage >= _ENOUGH else []
 
 
 def _quote(found: Sequence[Finding]) -> Reply:
@@ -110,7 +115,7 @@ def _subjects() -> str:
 def _leans(question: str) -> bool:
     """Whether a question needs the one before it: it points back, or says next to nothing."""
     words = question.lower().replace("?", " ").replace(",", " ").split()
-    return len(terms_of(question)) < 2 or bool(_LEANING.intersection(words))
+    return len(terms_of(question)) == 1 or bool(_LEANING.intersection(words))
 
 
 def _scripted(texts: Sequence[str]) -> str | None:

@@ -16,6 +16,8 @@ __all__ = ["Page", "Passage", "cut_at_paragraph", "passages_of", "read_passages"
 _LEFT_OUT = ("changelog.md", "index.md")  # lists of everything: they would answer any question
 _FENCE = re.compile(r"^\s*(`{3,}|~{3,}|:{3,})\s*(?:\{([\w:-]+)\})?\s*(.*)$")
 _HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*$")
+# A role, or a code span: what stands in one, such as `{name}`, is none.
+_ROLE = re.compile(r"\{([\w:-]+)\}`~?([^`<]+?)(?:\s*<[^`>]*>)?`|`[^`]*`")
 _BOXES = {"note", "tip", "hint", "important", "warning", "attention", "caution", "seealso"}
 _CODE_BLOCKS = {"code", "code-block", "code-cell", "sourcecode"}
 
@@ -123,13 +125,19 @@ def _kind(fence: str, directive: str | None) -> str:
     return "code" if directive is None or directive in _CODE_BLOCKS else "left out"
 
 
+def _without_role(match: re.Match[str]) -> str:
+    role, text = match[1], match[2]
+    if role is None:
+        return match[0]
+    return text if role in ("doc", "ref") else f"`{text}`"
+
+
 def _plain_line(line: str) -> Iterator[tuple[int, str]]:
     if re.match(r"^\([\w-]+\)=\s*$|^% |^:\w+:", line):  # labels, comments, options
         return
     line = re.sub(r"!\[[^\]]*\]\([^)]*\)", "", line)
     line = re.sub(r"\[([^\]]+)\]\((?!https?:)[^)]*\)", r"\1", line)
-    line = re.sub(r"\{(?:doc|ref)\}`~?([^`<]+?)(?:\s*<[^`>]*>)?`", r"\1", line)
-    line = re.sub(r"\{[\w:-]+\}`~?([^`<]+?)(?:\s*<[^`>]*>)?`", r"`\1`", line)
+    line = _ROLE.sub(_without_role, line)
     line = re.sub(r"</?(?:kbd|br|details|summary)\b[^>]*>", "", line)
     heading = _HEADING.match(line)
     yield (len(heading[1]), heading[2]) if heading else (0, line)

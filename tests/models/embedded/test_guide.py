@@ -66,6 +66,16 @@ def test_a_follow_up_is_understood_by_the_question_before():
     )
 
 
+def test_what_was_asked_before_does_not_hide_what_is_asked_now():
+    before = "Look at these wavelengths, humidity readings and harvest yields of Bordeaux wineries"
+    question = "How do I make an agent with tools and approve its calls?"
+    assert ask(before, question).pages == ask(question).pages != ()
+
+
+def test_a_sum_is_no_follow_up():
+    assert ask("How do I set a budget?", "2+2?").pages == ()
+
+
 def test_as_json_it_says_the_same():
     said = ask("Who wrote Hamlet?")
     assert json.loads(said.as_json()) == {

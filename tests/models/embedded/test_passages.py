@@ -64,6 +64,13 @@ def test_roles_keys_and_pictures_become_plain_markdown():
     assert passages()[2].text == "Use `nbagents.models.ChatCompletionClient`, or Tab."
 
 
+def test_braces_in_a_code_span_are_no_role():
+    line = "`{name}`, `{name.x}` and {kbd}`Tab`; `{price:.2f}`, {doc}`a page <x>`."
+    assert [passage.text for passage in passages_of(f"# T\n{line}", "t.md")] == [
+        "`{name}`, `{name.x}` and `Tab`; `{price:.2f}`, a page."
+    ]
+
+
 def test_a_page_without_a_title_is_called_by_its_file():
     assert passages_of("Words.", "getting_started.md") == [
         Passage(Page("getting started", "getting_started.md"), "", "Words.")
