@@ -83,8 +83,9 @@ class Failures:
             error: What was raised; credentials in it are masked.
             reading: Whether the reply had begun.
         """
-        if isinstance(error, NbAgentsError):
-            return error
+        ours = _ours_in(error)
+        if ours is not None:
+            return ours
         self._scrub(error)
         if getattr(error, "status_code", None) is not None:
             failure: NbAgentsError = self._of_status(error)
@@ -335,6 +336,13 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _last_words(error: BaseException) -> str:
     words = [str(each) for each in _chain(error) if str(each)]
     return one_line(words[-1] if words else type(error).__name__, 160).rstrip(".")
+
+
+def _ours_in(error: BaseException | None) -> NbAgentsError | None:
+    """An error of ours that came from within the SDK: some of its versions wrap it."""
+    while error is not None and not isinstance(error, NbAgentsError):
+        error = error.__cause__
+    return error
 
 
 def _is_unknown_host(causes: Sequence[BaseException], words: str) -> bool:
