@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import Any
 
 from nbagents.notebook._description import Description, bounded, fenced, is_a
-from nbagents.notebook._pretty import is_container, pretty, safe_repr, without_addresses
+from nbagents.notebook._pretty import is_container, is_secret, pretty, safe_repr, without_addresses
 from nbagents.notebook._tables import describe_array, describe_frame, describe_series
 
 __all__ = ["describe", "inline"]
@@ -140,10 +140,14 @@ def _record(value: Any) -> Description | None:
     names = _fields(value)
     if names is None:
         return None
-    shown = [(name, pretty(getattr(value, name))) for name in names]
+    shown = [(name, _field(name, getattr(value, name))) for name in names]
     text = "\n".join(f"{name}: {text}" for name, (text, _) in shown)
     whole = all(complete for _, (_, complete) in shown)
     return Description(type(value).__name__, text, part="" if whole else "its fields in short")
+
+
+def _field(name: str, value: Any) -> tuple[str, bool]:
+    return ("[secret left out]", False) if is_secret(name, value) else pretty(value)
 
 
 def _fields(value: Any) -> list[str] | None:

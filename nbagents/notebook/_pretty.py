@@ -8,7 +8,9 @@ from itertools import islice
 from pprint import pformat
 from typing import Any
 
-__all__ = ["is_container", "pretty", "safe_repr", "without_addresses"]
+from nbagents._keys import named_like_secret
+
+__all__ = ["is_container", "is_secret", "pretty", "safe_repr", "without_addresses"]
 
 _BUILT_IN: tuple[type[Any], ...] = (
     dict,
@@ -43,6 +45,11 @@ def pretty(value: object, *, width: int = 100) -> tuple[str, bool]:
     trimmer = _Trimmer()
     trimmed = trimmer.trim(value, 0)
     return pformat(trimmed, width=width, sort_dicts=False), not trimmer.left_out
+
+
+def is_secret(name: object, value: object) -> bool:
+    """Whether a member is by its name a password or key, as in ``{"password": "..."}``."""
+    return isinstance(name, str) and isinstance(value, str | bytes) and named_like_secret(name)
 
 
 def safe_repr(value: object) -> str:
@@ -103,12 +110,17 @@ class _Trimmer:
         more = [self._elided(f"... {rest:,} more")] if rest else []
         if isinstance(value, dict):
             pairs = islice(value.items(), shown)
-            known = {self._leaf(key): self.trim(member, depth) for key, member in pairs}
+            known = {self._leaf(key): self._value(key, member, depth) for key, member in pairs}
             return known | {mark: _Shown("...") for mark in more}
         members = [self.trim(member, depth) for member in islice(value, shown)]
         if isinstance(value, set | frozenset):
             return _set_of(value, members, more)
         return tuple(members + more) if isinstance(value, tuple) else members + more
+
+    def _value(self, key: object, member: Any, depth: int) -> Any:
+        if is_secret(key, member):
+            return self._elided("[secret left out]")
+        return self.trim(member, depth)
 
     def _elided(self, text: str) -> _Shown:
         self.left_out = True

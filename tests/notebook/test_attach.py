@@ -24,6 +24,7 @@ from pydantic import BaseModel, SecretStr
 from nbagents.errors import ConfigurationError
 from nbagents.messages import CreateResult, Image, RequestUsage
 from nbagents.notebook._attach import attach
+from nbagents.notebook._template import expand
 
 mpl.use("agg")
 
@@ -379,3 +380,19 @@ def test_small_plain_values_are_sent_as_python_writes_them(value: object) -> Non
     text = body(value)
     if not isinstance(value, str):
         assert eval(text, {"nan": float("nan"), "inf": float("inf")}) is not Ellipsis
+
+
+def test_a_member_that_is_by_its_name_a_secret_is_left_out() -> None:
+    @dataclass
+    class Account:
+        user: str
+        password: str
+
+    settings = {"host": "db", "db": [{"password": "hunter2", "api_key": b"canary"}]}
+    for value in (settings, Account("ada", "hunter2")):
+        part, note = sent(value)
+        assert "hunter2" not in part
+        assert "canary" not in part
+        assert "[secret left out]" in part
+        assert "sent" in note
+    assert "hunter2" not in expand("It is {it}.", {"it": settings}).text
