@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -38,9 +39,14 @@ class SavedAgent(BaseModel):
     def write(self, path: str | Path) -> None:
         """Write the file, whole or not at all."""
         target = Path(path)
-        draft = target.with_name(f"{target.name}.part")
-        draft.write_text(self.model_dump_json(indent=2), encoding="utf-8")
-        draft.replace(target)
+        # A name that nobody foresees, and never an existing file: a link may lie in wait there.
+        draft = target.with_name(f".{target.name}.{token_hex(8)}.part")
+        try:
+            with draft.open("x", encoding="utf-8") as file:
+                file.write(self.model_dump_json(indent=2))
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
 
     @classmethod
     def read(cls, path: str | Path) -> SavedAgent:

@@ -37,6 +37,15 @@ async def test_a_saved_agent_remembers_and_holds_no_secret(tmp_path: Path) -> No
     assert os.listdir(tmp_path) == ["tutor.json"]  # noqa: PTH208 - no draft is left
 
 
+async def test_a_link_that_lies_in_wait_is_not_written_through(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    (tmp_path / "agent.json.part").symlink_to(precious)
+    ChatAgent(ScriptedClient()).save(tmp_path / "agent.json")
+    assert precious.read_text() == "mine"
+    assert not (tmp_path / "agent.json").is_symlink()
+
+
 async def test_a_file_of_another_kind_or_a_missing_tool_is_told(tmp_path: Path) -> None:
     path = tmp_path / "agent.json"
     path.write_text('{"kind": "recipe"}')
