@@ -19,6 +19,7 @@ __all__ = ["SERVERS", "Found", "LocalServer", "find_servers", "is_chat_model", "
 
 _SECONDS = 0.3  # of loopback: a server that runs answers in milliseconds
 _MOST_BYTES = 1024 * 1024
+_LONGEST_NAME = 200
 
 _NOT_FOR_CHAT = re.compile(
     r"embed(?!ded)|rerank|whisper|\btts\b|moderation|stable-diffusion|dall-e|\b(?:bge|gte|e5|minilm|clip)\b",
@@ -117,4 +118,9 @@ def _names(listed: object) -> list[str]:
     if not isinstance(models, list):
         return []
     names = [model.get("id") for model in models if isinstance(model, dict)]
-    return [name for name in names if isinstance(name, str) and name]
+    return [name for name in names if isinstance(name, str) and _is_name(name)]
+
+
+def _is_name(name: str) -> bool:
+    """Whether it can be shown: any program may sit at a port, and what it says ends in notices."""
+    return 0 < len(name) <= _LONGEST_NAME and name.isprintable()

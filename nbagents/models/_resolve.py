@@ -17,6 +17,7 @@ from nbagents.models._cassette.switch import current_deck
 from nbagents.models._embedded.service import MODEL as EMBEDDED
 from nbagents.models._local import SERVERS, Found, find_servers, is_chat_model, models_at
 from nbagents.models._requests import SWITCH, allowed, is_loopback
+from nbagents.models._secrets import hidden, key_from
 
 if TYPE_CHECKING:
     from nbagents.models._client import ChatCompletionClient
@@ -46,7 +47,7 @@ class Resolution:
             ``"llamacpp"`` or ``"embedded"``.
         model: The model's name; Azure's is that of the deployment.
         reason: One line that says which it is and why; never a key.
-        settings: What the client is made with. It may hold a key, and is not shown.
+        settings: What the client is made with. Keys in it are out of sight.
     """
 
     provider: str
@@ -108,6 +109,7 @@ def resolve(model: str | None = None, **settings: Any) -> Resolution:
 
 
 def _resolve(model: str | None, settings: dict[str, Any]) -> Resolution:
+    settings = {name: _out_of_sight(name, value) for name, value in settings.items()}
     provider, name = _split(model or _variable("NBAGENTS_MODEL"))
     if not provider:
         provider = _explicit(settings) or ("embedded" if name == EMBEDDED else "")
@@ -236,6 +238,13 @@ def _explicit(settings: Mapping[str, Any]) -> str:
     if any(name.startswith("azure_") and settings[name] for name in settings):
         return "azure"
     return "openai" if settings.get("api_key") or settings.get("base_url") else ""
+
+
+def _out_of_sight(name: str, value: Any) -> Any:
+    """A key, token or headers as what no repr, copy or pickle shows."""
+    if name in ("api_key", "azure_ad_token") and isinstance(value, str):
+        return key_from(value, "", name)
+    return hidden(value) if name == "default_headers" else value
 
 
 def _embedded_reason(why: str) -> str:

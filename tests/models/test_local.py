@@ -76,6 +76,14 @@ def test_models_that_do_not_chat_are_passed_over(says):
 
 
 @pytest.mark.usefixtures("probing")
+def test_names_that_cannot_be_shown_are_none(says):
+    names = [r"\u001b[2Jx", r"a\nb", r"\u202ex", "x" * 10_000, "phi4"]
+    body = ", ".join(f'{{"id": "{name}"}}' for name in names)
+    found = find_servers([local(says(listing(f'{{"data": [{body}]}}'.encode())))])
+    assert found[0].models == ("phi4",)
+
+
+@pytest.mark.usefixtures("probing")
 @pytest.mark.parametrize(
     "answer",
     [

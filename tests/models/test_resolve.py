@@ -1,5 +1,8 @@
+import copy
+import pickle
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 
@@ -174,6 +177,14 @@ def test_no_key_is_shown(machine, show):
     machine(OPENAI_API_KEY="sk-secret")
     assert "sk-" not in show(resolve())
     assert "sk-" not in show(resolve(api_key="sk-other"))
+
+
+def test_no_key_is_in_what_a_resolution_holds():
+    headers = {"x-api-key": "canary"}
+    found = resolve(api_key="canary", default_headers=headers)
+    assert "canary" not in f"{vars(found)} {asdict(copy.deepcopy(found))}"
+    with pytest.raises(ConfigurationError, match="not pickled"):
+        pickle.dumps(found)
 
 
 @pytest.mark.parametrize("requests", ["on", "loopback", "off"])
