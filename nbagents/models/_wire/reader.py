@@ -106,7 +106,7 @@ class ReplyReader:
                 yield from self._builder.add(self._decoded(data))
             else:
                 yield from self._read_unusual(data)
-        if self._decoder.failure is not None:
+        if self._decoder.failure is not None and not self.done:
             self._decoder.failure.partial = self._builder.partial
             raise self._decoder.failure
 

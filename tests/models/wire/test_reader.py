@@ -77,6 +77,7 @@ STREAMS = {
     "done without a reason": said("Hi") + b"data: [DONE]\n\n",
     "done without line end": said("Hi") + b"data: [DONE]",
     "something after done": said("Hi") + b"data: [DONE]\n\ndata: {bad\n\n" + b"x" * 20_000,
+    "a line too long after done": said("Hi") + b"data: [DONE]\n\n" + b"x" * 20_000,
     "an error inside": said("Hel") + event({"error": {"message": "Rate limit", "code": 429}}),
     "an event named error": said("Hel") + b"event: error\ndata: overloaded\n\n",
     "not JSON": said("Hel") + b"data: {oops}\n\n" + said("lo", "stop"),
