@@ -10,11 +10,12 @@ from nbagents.agents._approval import Approve, approved
 from nbagents.messages import FunctionCall, FunctionExecutionResult, FunctionExecutionResultMessage
 from nbagents.tools import Tool, execute_call
 
-__all__ = ["run_calls"]
+__all__ = ["not_run", "run_calls"]
 
-_DENIED = "Not run: the person who was asked did not allow it."
+_NOT_RUN = "Not run: "
+_DENIED = f"{_NOT_RUN}the person who was asked did not allow it."
 _NOBODY = (
-    "Not run: this tool changes something, and nobody can be asked here whether it may. "
+    f"{_NOT_RUN}this tool changes something, and nobody can be asked here whether it may. "
     "The agent's author can pass approve=."
 )
 
@@ -45,6 +46,11 @@ async def run_calls(
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(run(call)) for call in calls]
     return FunctionExecutionResultMessage(content=[task.result() for task in tasks])
+
+
+def not_run(result: FunctionExecutionResult) -> bool:
+    """Whether this is the result of a call that was not allowed."""
+    return bool(result.is_error) and result.content.startswith(_NOT_RUN)
 
 
 def _refused(call: FunctionCall, why: str) -> FunctionExecutionResult:

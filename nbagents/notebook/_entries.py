@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from nbagents.agents._calls import not_run
 from nbagents.notebook._growing import GrowingText
 
 if TYPE_CHECKING:
@@ -81,8 +82,9 @@ class Entry:
         for result in results:
             call = self.call(result.call_id)
             if call is not None:
-                call["result"], call["is_error"] = result.content, bool(result.is_error)
-                call["state"] = "denied" if call["state"] == "denied" else "done"
+                denied = call["state"] == "denied" or not_run(result)
+                call["result"], call["state"] = result.content, "denied" if denied else "done"
+                call["is_error"] = bool(result.is_error) and not denied
 
 
 def entry_of_prompt(message: UserMessage, identity: str, at: int) -> Entry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nbagents.agents import Event
+from nbagents.agents._calls import not_run
 from nbagents.errors import ContentFilterError, IncompleteReplyError, RequestError
 from nbagents.messages import (
     AssistantMessage,
@@ -119,9 +120,10 @@ class Reply:
 
 
 def _called(call: FunctionCall, answer: FunctionExecutionResult) -> Section:
-    failed = ": failed" if answer.is_error else ""
+    end = ": not allowed" if not_run(answer) else ": failed" if answer.is_error else ""
+    verb = "wanted to call" if not_run(answer) else "called"
     body = f"{calls_markdown([call])}\n\n{results_markdown([answer])}"
-    return Section(f"called {_cut(call_line(call))}{failed}", body)
+    return Section(f"{verb} {_cut(call_line(call))}{end}", body)
 
 
 def _cut(line: str) -> str:

@@ -145,6 +145,9 @@ def test_the_person_is_asked_before_a_tool_changes_something(
     assert cell.status == "ok"
     assert asked == ["Run delete(name='a\\x1b[2Kb')? [y/N] "]
     assert kernel.run("print(bool(deleted))").text == f"{ran}\n"
+    shown = str(cell.outputs)
+    assert ("wanted to call delete" in shown and ": not allowed" in shown) == (answer == "n")
+    assert ": failed" not in shown
 
 
 def test_where_nobody_can_answer_nothing_runs(kernel: Kernel, server: LoopbackServer) -> None:

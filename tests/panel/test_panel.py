@@ -420,7 +420,22 @@ def test_a_call_is_allowed_and_denied_by_the_panels_buttons(allowed: bool) -> No
         wait_for(lambda: panel.value == "Done")
         [call] = [call for message in panel.messages for call in message["calls"]]
         assert (call["state"], ran) == (("done", [1]) if allowed else ("denied", []))
+        assert call["is_error"] is False  # nothing has failed
         assert front.mirror.messages == panel.messages
+
+
+def test_a_call_that_a_cells_turn_was_denied_is_denied_in_the_panel() -> None:
+    def add(a: int) -> int:
+        """Add."""
+        return a
+
+    tool = FunctionTool(add, "Add", side_effects=True)
+    agent = agent_of(calling("add", '{"a": 1}'), "Done", tools=[tool], approve=False)
+    with opened(agent) as (panel, _):
+        agent.ask_sync("go")
+        wait_for(lambda: panel.value == "Done")
+        [call] = [call for message in panel.messages for call in message["calls"]]
+        assert (call["state"], call["is_error"]) == ("denied", False)
 
 
 def test_an_answer_that_nobody_waits_for_does_nothing() -> None:
