@@ -79,7 +79,7 @@ class Conversations:
         if name not in namespace:
             raise ConfigurationError(
                 f"There is no variable {name!r} to talk to. Make an agent: %%chat {name} --new, "
-                f"or {name} = ChatAgent(client). Or put the prompt on the next line."
+                f"or {name} = ChatAgent(client). A prompt stands on the lines below %%chat."
             )
         value = namespace[name]
         if isinstance(value, ChatAgent):
