@@ -30,13 +30,14 @@ _NAME = re.compile(r"[\w.-]+", re.ASCII)
 
 def result_bundle(result: CreateResult) -> dict[str, str]:
     """A reply: its text or calls, its reasoning folded, and one line of usage and cost."""
-    from nbagents.rendering import reply_bundle
+    from nbagents.rendering import Section, reply_bundle
 
     content = result.content
-    text = content if isinstance(content, str) else calls_markdown(content)
+    calls = [] if isinstance(content, str) else content
     return reply_bundle(
-        text or result.refusal or "",
+        result.text or result.refusal or "",
         reasoning=result.thought or "",
+        calls=[Section(f"calls {call_line(call)}", calls_markdown([call])) for call in calls],
         footer=summary(result),
         status=result.status,
     )

@@ -13,6 +13,7 @@ import warnings
 from dataclasses import dataclass
 
 from nbagents.messages import ModelFamily, ModelInfo
+from nbagents.prices import context_window
 
 __all__ = ["DEFAULT_WINDOW", "info_for", "thinks_unseen", "window_of"]
 
@@ -133,6 +134,9 @@ def info_for(model: str, *, stacklevel: int = 2) -> ModelInfo:
 
 def window_of(model: str) -> int:
     """How many tokens ``model`` reads; `DEFAULT_WINDOW` when it is not known."""
+    listed = context_window(model)
+    if listed is not None:
+        return listed
     rule = _rule_for(model)
     return DEFAULT_WINDOW if rule is None else rule.window
 

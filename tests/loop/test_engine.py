@@ -231,7 +231,7 @@ class TestDrive:
 
         drive(slow, lambda _: None, due=due, tick=lambda: ticks.append(time.monotonic()))
         assert len(ticks) == 1
-        assert 0.2 <= ticks[0] - started < 0.45
+        assert 0.2 <= ticks[0] - started < 1.0
 
     def test_an_event_that_nothing_else_waits_for_comes_at_once(self) -> None:
         delays: list[float] = []

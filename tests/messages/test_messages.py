@@ -154,9 +154,10 @@ def test_a_result_of_calls_shows_each_call() -> None:
     calls = [FunctionCall("1", '{"city":"Ulm"}', "weather"), FunctionCall("2", "{cut", "f")]
     result = _result(content=calls, finish_reason="function_calls")
     assert str(result) == 'weather({"city":"Ulm"})\nf({cut)'
-    shown = result._repr_mimebundle_()["text/plain"]
-    assert '"city": "Ulm"' in shown
-    assert "{cut" in shown
+    bundle = result._repr_mimebundle_()
+    assert "calls weather(city='Ulm')\ncalls f('{cut')" in bundle["text/plain"]
+    assert bundle["text/html"].count("<details>") == 2
+    assert "Ulm" in bundle["text/html"]
 
 
 def test_a_refusal_is_shown_and_marked() -> None:

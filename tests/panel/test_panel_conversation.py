@@ -112,6 +112,16 @@ def test_reasoning_is_folded_and_stays_as_the_reader_left_it(room):
     assert fold.inner_text().split() == ["Reasoning", "hm,", "yes", "ok"]
 
 
+def test_nothing_is_retried_of_a_note_or_while_a_call_waits(room):
+    room.mount(message("a1", role="system", source="nbagents", notes=["No key is set."]))
+    retry = room.see("button[aria-label=Retry]:visible")
+    assert retry.count() == 0
+    for state, offered in (("asked", 0), ("running", 0), ("denied", 1), ("done", 1)):
+        room.tell("message", message=message("a2", calls=[{**CALL, "state": state}]))
+        room.settle()
+        assert (state, retry.count()) == (state, offered)
+
+
 def test_a_call_that_asks_is_approved_or_denied(room):
     room.mount()
     calls = [{**CALL, "id": str(n), "name": f"tool_{n}", "state": "asked"} for n in (1, 2)]

@@ -614,7 +614,9 @@ class MessageView {
     say(this.who, source === "user" ? "" : source);
     say(this.status, open ? "" : STATUS[status] ?? "");
     say(this.footer, message.footer);
-    this.retrying.hidden = role === "user" || open;
+    // A note has nothing to ask again; a call that waits or runs is answered first.
+    const pending = message.calls.some(({ state }) => state === "asked" || state === "running");
+    this.retrying.hidden = role !== "assistant" || open || pending;
     this.editing.hidden = role !== "user";
     this.copying.hidden = open || !message.markdown;
     const pictures = message.images.filter((src) => role === "user" && PICTURE.test(src));
