@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nbagents.errors import ConfigurationError
 from nbagents.messages import CreateResult, LLMMessage, ModelInfo
 from nbagents.models._arguments import check_create_arguments
+from nbagents.models._embedded.service import MODEL as EMBEDDED
 from nbagents.models._wire.params import (
     check_capabilities,
     parsed_content,
@@ -32,6 +33,12 @@ __all__ = [
     "schema_in",
     "unchecked_arguments_for",
 ]
+
+
+_NO_LANGUAGE_MODEL = (
+    f"{EMBEDDED} is no language model. Start a server such as Ollama on this computer, or set "
+    "OPENAI_API_KEY or Azure's settings, before Jupyter is started."
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,9 @@ def arguments_for(asked: Asked, defaults: Defaults) -> dict[str, Any]:
         ConfigurationError: The model cannot do it, or an argument is unknown.
     """
     check_create_arguments(asked.extra)
-    check_capabilities(defaults.info, asked.messages, asked.tools, schema_in(asked, defaults))
+    schema = schema_in(asked, defaults)
+    advice = _NO_LANGUAGE_MODEL if defaults.model == EMBEDDED else ""
+    check_capabilities(defaults.info, asked.messages, asked.tools, schema, advice)
     return unchecked_arguments_for(asked, defaults)
 
 

@@ -176,8 +176,11 @@ def check_capabilities(
     messages: Sequence[LLMMessage],
     tools: Sequence[ToolLike] = (),
     json_output: JsonOutput = None,
+    advice: str = "",
 ) -> None:
     """Refuse a request that asks for what the model cannot do.
+
+    ``advice`` says what to do about it, where saying that the model can do it would be wrong.
 
     Raises:
         ConfigurationError: It names the entry of ``model_info`` that says so.
@@ -190,9 +193,11 @@ def check_capabilities(
     }
     for ability, needed in asked.items():
         if needed and info.get(ability, False) is False:
+            advice = advice or (
+                f"choose another model, or say model_info={{..., '{ability}': True}} if it does."
+            )
             raise ConfigurationError(
-                f"The request needs {ability}, which this model does not have; choose another "
-                f"model, or say model_info={{..., '{ability}': True}} if it does."
+                f"The request needs {ability}, which this model does not have; {advice}"
             )
 
 

@@ -5,7 +5,7 @@ import httpx2
 import openai
 import pytest
 
-from nbagents.errors import BadRequestError
+from nbagents.errors import BadRequestError, ConfigurationError
 from nbagents.messages import CreateResult, UserMessage
 from nbagents.models._embedded.transport import (
     BASE_URL,
@@ -14,6 +14,7 @@ from nbagents.models._embedded.transport import (
     default_pace,
     embedded_client,
 )
+from nbagents.tools import FunctionTool
 
 
 def sdk_client(pace=None):
@@ -132,3 +133,14 @@ def test_the_client_works_in_one_loop_after_another():
         return (await client.create([UserMessage(content="Hello", source="user")])).content
 
     assert asyncio.run(ask()) == asyncio.run(ask())
+
+
+async def test_what_it_cannot_do_is_not_to_be_had_by_saying_that_it_can():
+    def root(number: float) -> float:
+        """Take the square root of a number."""
+        return number**0.5
+
+    tool = FunctionTool(root, description="Take the square root of a number.")
+    with pytest.raises(ConfigurationError, match=r"function_calling.*Ollama") as caught:
+        await embedded_client().create([UserMessage(content="4?", source="user")], tools=[tool])
+    assert "model_info" not in str(caught.value)
