@@ -53,6 +53,7 @@ def open_in_lab(path: Path) -> int:
     """Run JupyterLab on the notebook until the user ends it."""
     # Rooted here and not at the notebook, so that its links to the documentation work.
     command = [sys.executable, "-m", "jupyterlab", str(path), f"--ServerApp.root_dir={Path.cwd()}"]
+    command += ["--LabApp.news_url=None"]  # no question about news over the first page
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,11 +30,15 @@ class Clients:
         Raises:
             ConfigurationError: What is asked for is not set up.
         """
-        resolution = self._resolve(model)
-        client = self._client(resolution)
+        # A warning would show as a path and a line of source; it is a line below the reply.
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            resolution = self._resolve(model)
+            client = self._client(resolution)
         news = resolution != self._told and resolution.provider not in ("openai", "azure")
         self._told = resolution
-        return client, (resolution.reason,) if news else ()
+        said = [str(warning.message) for warning in warned]
+        return client, (*([resolution.reason] if news else []), *said)
 
     def _resolve(self, model: str) -> Resolution:
         from nbagents.models import resolve

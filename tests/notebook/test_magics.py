@@ -362,3 +362,12 @@ def test_help_explains_the_options(kernel: Kernel) -> None:
     help_text = kernel.run("%%chat?").reply["payload"][0]["data"]["text/plain"]
     assert "--max-tokens" in help_text
     assert "--max-tokens" in _only_output(kernel.run("%chat --help"))["text/plain"]
+
+
+def test_a_model_nobody_knows_is_a_quiet_line_once(kernel: Kernel, server: LoopbackServer) -> None:
+    server.will_reply("one", "two")
+    first = kernel.run("%%chat -m gpt-99-turbo\nHi")
+    assert first.text == ""
+    assert "'gpt-99-turbo' is not a model known here" in _only_output(first)["text/plain"]
+    again = kernel.run("%%chat -m gpt-99-turbo\nHi")
+    assert "known here" not in _only_output(again)["text/plain"]
