@@ -21,12 +21,11 @@ from nbagents.messages import (
     AssistantMessage,
     CreateResult,
     LLMMessage,
-    ModelCapabilities,
-    ModelInfo,
     RequestUsage,
 )
-from nbagents.models._client import ChatCompletionClient, ToolLike
+from nbagents.models._client import ChatCompletionClient
 from nbagents.models._scope import RequestScope, current_scope, entered
+from nbagents.models._wrapper import ClientWrapper
 from nbagents.prices import cost_usd
 from nbagents.usage import (
     Reservation,
@@ -42,7 +41,7 @@ from nbagents.usage import (
 __all__ = ["MeteredChatCompletionClient"]
 
 
-class MeteredChatCompletionClient:
+class MeteredChatCompletionClient(ClientWrapper):
     """A client that writes each request of another client into a ledger.
 
     Of clients that wrap each other only the innermost is counted. What a cancelled or failed
@@ -54,7 +53,7 @@ class MeteredChatCompletionClient:
     """
 
     def __init__(self, client: ChatCompletionClient, into: UsageLedger = ledger) -> None:
-        self._client = client
+        super().__init__(client)
         self._ledger = into
         self._outer = current_scope()
         # Read here: a stream's body runs later, in whatever context its reader has by then.
@@ -126,40 +125,6 @@ class MeteredChatCompletionClient:
         if not measurement.scope.counted:
             self._ledger.add(record)
         measurement.reservation.settle(record.cost)
-
-    async def close(self) -> None:
-        """Close the wrapped client."""
-        await self._client.close()
-
-    def actual_usage(self) -> RequestUsage:
-        """The wrapped client's."""
-        return self._client.actual_usage()
-
-    def total_usage(self) -> RequestUsage:
-        """The wrapped client's."""
-        return self._client.total_usage()
-
-    def count_tokens(
-        self, messages: Sequence[LLMMessage], *, tools: Sequence[ToolLike] = ()
-    ) -> int:
-        """The wrapped client's."""
-        return self._client.count_tokens(messages, tools=tools)
-
-    def remaining_tokens(
-        self, messages: Sequence[LLMMessage], *, tools: Sequence[ToolLike] = ()
-    ) -> int:
-        """The wrapped client's."""
-        return self._client.remaining_tokens(messages, tools=tools)
-
-    @property
-    def model_info(self) -> ModelInfo:
-        """The wrapped client's."""
-        return self._client.model_info
-
-    @property
-    def capabilities(self) -> ModelCapabilities:
-        """The wrapped client's."""
-        return self._client.capabilities
 
 
 class _Measurement:

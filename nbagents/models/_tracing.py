@@ -10,15 +10,13 @@ from nbagents.errors import RequestError
 from nbagents.messages import (
     CreateResult,
     LLMMessage,
-    ModelCapabilities,
-    ModelInfo,
-    RequestUsage,
 )
+from nbagents.models._wrapper import ClientWrapper
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, TracerProvider
 
-    from nbagents.models._client import ChatCompletionClient, ToolLike
+    from nbagents.models._client import ChatCompletionClient
 
 __all__ = ["TracedChatCompletionClient"]
 
@@ -34,7 +32,7 @@ _ASKED = {
 }
 
 
-class TracedChatCompletionClient:
+class TracedChatCompletionClient(ClientWrapper):
     """A client that makes a span of each request of another one.
 
     ``nbagents.models.use(TracedChatCompletionClient)`` traces every request of the process. The
@@ -59,7 +57,7 @@ class TracedChatCompletionClient:
     ) -> None:
         from opentelemetry import trace
 
-        self._client = client
+        super().__init__(client)
         self._trace = trace
         self._tracer = trace.get_tracer("nbagents.models", tracer_provider=tracer_provider)
         self._provider_name = provider_name
@@ -126,40 +124,6 @@ class TracedChatCompletionClient:
         status = error.status if isinstance(error, RequestError) else None
         span.set_attribute("error.type", str(status or type(error).__name__))
         span.set_status(self._trace.StatusCode.ERROR, str(error))
-
-    async def close(self) -> None:
-        """Close the wrapped client."""
-        await self._client.close()
-
-    def actual_usage(self) -> RequestUsage:
-        """The wrapped client's."""
-        return self._client.actual_usage()
-
-    def total_usage(self) -> RequestUsage:
-        """The wrapped client's."""
-        return self._client.total_usage()
-
-    def count_tokens(
-        self, messages: Sequence[LLMMessage], *, tools: Sequence[ToolLike] = ()
-    ) -> int:
-        """The wrapped client's."""
-        return self._client.count_tokens(messages, tools=tools)
-
-    def remaining_tokens(
-        self, messages: Sequence[LLMMessage], *, tools: Sequence[ToolLike] = ()
-    ) -> int:
-        """The wrapped client's."""
-        return self._client.remaining_tokens(messages, tools=tools)
-
-    @property
-    def model_info(self) -> ModelInfo:
-        """The wrapped client's."""
-        return self._client.model_info
-
-    @property
-    def capabilities(self) -> ModelCapabilities:
-        """The wrapped client's."""
-        return self._client.capabilities
 
 
 def _describe(span: Span, result: CreateResult) -> None:

@@ -13,8 +13,6 @@ from nbagents.errors import IncompleteReplyError, RequestCancelledError, Request
 from nbagents.messages import (
     CreateResult,
     LLMMessage,
-    ModelCapabilities,
-    ModelInfo,
     RequestUsage,
     StreamChunk,
 )
@@ -30,15 +28,16 @@ from nbagents.models._cassette.replies import (
 )
 from nbagents.models._cassette.tape import Piece, Record
 from nbagents.models._request import Asked, asked_of, final_request, parsed_in, plain_client
+from nbagents.models._wrapper import ClientWrapper
 
 if TYPE_CHECKING:
     from nbagents._cancellation import CancellationToken
-    from nbagents.models._client import ChatCompletionClient, ToolLike
+    from nbagents.models._client import ChatCompletionClient
 
 __all__ = ["CassetteClient"]
 
 
-class CassetteClient:
+class CassetteClient(ClientWrapper):
     """A client whose requests are answered from a cassette, or recorded into it.
 
     Args:
@@ -49,7 +48,7 @@ class CassetteClient:
     skips_cassette = True
 
     def __init__(self, client: ChatCompletionClient, deck: Deck) -> None:
-        self._client = client
+        super().__init__(client)
         self._deck = deck
         self._plain = plain_client(client)
 
@@ -194,40 +193,6 @@ class CassetteClient:
     def _note_left(self, request: dict[str, Any], pieces: Sequence[Piece]) -> None:
         if pieces:
             self._note(Record(request, tuple(pieces), "left", {}))
-
-    async def close(self) -> None:
-        """Close the wrapped client."""
-        await self._client.close()
-
-    def actual_usage(self) -> RequestUsage:
-        """The wrapped client's."""
-        return self._client.actual_usage()
-
-    def total_usage(self) -> RequestUsage:
-        """The wrapped client's."""
-        return self._client.total_usage()
-
-    def count_tokens(
-        self, messages: Sequence[LLMMessage], *, tools: Sequence[ToolLike] = ()
-    ) -> int:
-        """The wrapped client's."""
-        return self._client.count_tokens(messages, tools=tools)
-
-    def remaining_tokens(
-        self, messages: Sequence[LLMMessage], *, tools: Sequence[ToolLike] = ()
-    ) -> int:
-        """The wrapped client's."""
-        return self._client.remaining_tokens(messages, tools=tools)
-
-    @property
-    def model_info(self) -> ModelInfo:
-        """The wrapped client's."""
-        return self._client.model_info
-
-    @property
-    def capabilities(self) -> ModelCapabilities:
-        """The wrapped client's."""
-        return self._client.capabilities
 
 
 async def _pause(seconds: float, token: CancellationToken | None) -> None:
