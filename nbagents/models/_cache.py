@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 from nbagents.messages import (
     CreateResult,
     LLMMessage,
-    ModelCapabilities,
-    ModelInfo,
     RequestUsage,
     StreamChunk,
 )
@@ -22,9 +20,10 @@ from nbagents.models._cassette.tape import Piece, Record
 from nbagents.models._public import PublicClient
 from nbagents.models._request import Asked, asked_of, final_request, parsed_in, plain_client
 from nbagents.models._stores import CacheStore, InMemoryStore
+from nbagents.models._wrapper import ClientWrapper
 
 if TYPE_CHECKING:
-    from nbagents.models._client import ChatCompletionClient, ToolLike
+    from nbagents.models._client import ChatCompletionClient
 
 __all__ = ["ChatCompletionCache"]
 
@@ -55,11 +54,11 @@ class ChatCompletionCache(PublicClient):
         self._direct = _Cache(client, self.store)
 
 
-class _Cache:
+class _Cache(ClientWrapper):
     """The plain client behind the public one."""
 
     def __init__(self, client: ChatCompletionClient, store: CacheStore[str]) -> None:
-        self._client = client
+        super().__init__(client)
         self._store = store
         self._plain = plain_client(client)
         self._saved = _NOTHING
@@ -140,29 +139,5 @@ class _Cache:
             }
         )
 
-    async def close(self) -> None:
-        await self._client.close()
-
-    def actual_usage(self) -> RequestUsage:
-        return self._client.actual_usage()
-
     def total_usage(self) -> RequestUsage:
         return self._client.total_usage() + self._saved
-
-    def count_tokens(
-        self, messages: Sequence[LLMMessage], *, tools: Sequence[ToolLike] = ()
-    ) -> int:
-        return self._client.count_tokens(messages, tools=tools)
-
-    def remaining_tokens(
-        self, messages: Sequence[LLMMessage], *, tools: Sequence[ToolLike] = ()
-    ) -> int:
-        return self._client.remaining_tokens(messages, tools=tools)
-
-    @property
-    def model_info(self) -> ModelInfo:
-        return self._client.model_info
-
-    @property
-    def capabilities(self) -> ModelCapabilities:
-        return self._client.capabilities
