@@ -116,6 +116,21 @@ async def test_a_stream_that_is_left_is_counted_as_cancelled() -> None:
     assert [row.status for row in ledger.records] == ["cancelled"]
 
 
+async def test_an_exception_in_the_body_of_a_loop_is_a_cancelled_row() -> None:
+    ledger, client = UsageLedger(), ScriptedClient("one two three")
+    stream = ReplyStream(MeteredChatCompletionClient(client, ledger).create_stream(PROMPT))
+
+    async def read() -> None:
+        async for _ in stream:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await read()
+    await asyncio.sleep(0.02)
+    assert [row.status for row in ledger.records] == ["cancelled"]
+    assert client.closed_streams == 1
+
+
 async def test_of_clients_in_clients_only_the_innermost_is_counted() -> None:
     inner, outer = UsageLedger(), UsageLedger()
     client = MeteredChatCompletionClient(ScriptedClient("a", "b c"), inner)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -371,3 +373,48 @@ def test_a_model_nobody_knows_is_a_quiet_line_once(kernel: Kernel, server: Loopb
     assert "'gpt-99-turbo' is not a model known here" in _only_output(first)["text/plain"]
     again = kernel.run("%%chat -m gpt-99-turbo\nHi")
     assert "known here" not in _only_output(again)["text/plain"]
+
+
+def test_the_notebooks_conversation_is_bounded(kernel: Kernel, server: LoopbackServer) -> None:
+    server.will_always_reply("ok")
+    kernel.run("%config ChatMagics.buffer_size = 4")
+    try:
+        for _ in range(5):
+            kernel.run("%chat Again.")
+    finally:
+        kernel.run("%config ChatMagics.buffer_size = 40")
+        server.will_always_reply(None)
+    assert [len(request["messages"]) for request in _sent(server)] == [1, 3, 4, 4, 4]
+
+
+def test_live_and_final_leave_the_same_but_for_the_seconds(
+    kernel: Kernel, server: LoopbackServer
+) -> None:
+    server.will_reply("**Same.**", "**Same.**")
+    kernel.run("import os")
+    live = _only_output(kernel.run("%%chat --fresh -m gpt-4o\nHi"))
+    kernel.run("os.environ['NBAGENTS_RENDER'] = 'final'")
+    try:
+        final = _only_output(kernel.run("%%chat --fresh -m gpt-4o\nHi"))
+    finally:
+        kernel.run("del os.environ['NBAGENTS_RENDER']")
+    seconds = re.compile(r" · \d+\.\d s")
+    assert {kind: seconds.sub("", text) for kind, text in live.items()} == final
+
+
+def test_a_deleted_agent_lets_its_connections_go(kernel: Kernel, server: LoopbackServer) -> None:
+    server.will_reply("ok")
+    kernel.run(
+        "import gc, nbagents\n"
+        "from nbagents.models import OpenAIChatCompletionClient\n"
+        f"kept = nbagents.ChatAgent(OpenAIChatCompletionClient(model='gpt-4o',"
+        f" base_url={server.base_url!r}, api_key='x'))"
+    )
+    before = server.open_connections
+    kernel.run("%%chat kept\nHi")
+    assert server.open_connections == before + 1
+    kernel.run("del kept; _ = __ = ___ = None; Out.clear(); gc.collect()")
+    deadline = time.monotonic() + 5
+    while server.open_connections > before and time.monotonic() < deadline:
+        kernel.run("gc.collect()")
+    assert server.open_connections == before
