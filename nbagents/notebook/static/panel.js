@@ -1,11 +1,10 @@
 // @ts-check
 /**
- * The chat panel's front end: one module, loaded by anywidget, without a build and the network.
+ * The chat panel's front end: one module, without a build.
  *
  * A `Conversation` belongs to a model: it takes what the kernel sends and holds what is typed.
- * Each view of the model is a `Panel`, which paints in animation frames what has changed. Nothing
- * here trusts the kernel's HTML: `build` copies what is on its lists, and no string is ever handed
- * to the page as markup.
+ * Each view is a `Panel`, which paints what has changed. Nothing here trusts the kernel's HTML:
+ * `build` copies what is on its lists; no string is ever handed to the page as markup.
  */
 
 /** @import { BlocksChange, Busy, Call, Draft, FromKernel, Item, Message, Model, ToKernel, Watcher,
@@ -197,8 +196,8 @@ function copyBySelection(text) {
   return done;
 }
 
-/** Put code into a new cell below. Widgets have no interface for it: this presses the toolbar's
- * button of JupyterLab and Notebook 7, pastes, and answers true when the code is seen there.
+/** Put code into a new cell below, by the toolbar's button and a paste: widgets have no interface
+ * for it. True when the code is seen there.
  * @param {Element} from @param {string} code */
 async function insertCell(from, code) {
   const cell = from.closest(".jp-Cell.jp-mod-active");
