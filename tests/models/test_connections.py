@@ -230,10 +230,13 @@ async def test_what_a_redirect_says_is_not_read() -> None:
     async def endless(_: Any, writer: asyncio.StreamWriter) -> None:
         nonlocal sent
         writer.write(b"HTTP/1.1 307 Moved\r\nlocation: /v2/chat/completions\r\n\r\n")
-        while sent < 50_000_000:
-            writer.write(bytes(100_000))
-            await writer.drain()
-            sent += 100_000
+        try:
+            while sent < 50_000_000:
+                writer.write(bytes(100_000))
+                await writer.drain()
+                sent += 100_000
+        finally:
+            writer.transport.abort()  # with what nobody reads
 
     with Server(endless, answer(200, completion())) as server:
         async with client_of(server) as client:
