@@ -114,7 +114,9 @@ class TestEngine:
             "    assert os.waitpid(child, 0)[1] == 0\n"
             "    assert run(name()) == os.getpid()\n"
         )
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60)
+        # from Python 3.12 on it warns of forks while there are threads
+        command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script]
+        done = subprocess.run(command, capture_output=True, timeout=60)
         assert (done.returncode, done.stderr) == (0, b"")
 
     def test_a_stream_that_runs_when_the_process_ends_is_closed_silently(self) -> None:
