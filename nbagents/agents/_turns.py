@@ -18,8 +18,16 @@ from nbagents.loop import stands_still
 __all__ = ["TurnLock", "turns_of"]
 
 
+class _Turn:
+    """Somebody's turn, and the locks that its tools wait for."""
+
+    def __init__(self) -> None:
+        self.waits_for: list[TurnLock] = []
+
+
 # The turns whose tools are running here: a turn cannot wait for what waits for it.
-_inside: ContextVar[tuple[object, ...]] = ContextVar("nbagents_turns", default=())
+_inside: ContextVar[tuple[_Turn, ...]] = ContextVar("nbagents_turns", default=())
+_graph = threading.Lock()
 
 
 class TurnLock:
@@ -33,7 +41,7 @@ class TurnLock:
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._held = False
-        self._turn: object = None
+        self._turn: _Turn | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: deque[tuple[Future[None], asyncio.AbstractEventLoop]] = deque()
 
@@ -43,17 +51,34 @@ class TurnLock:
         return self._held
 
     async def __aenter__(self) -> None:
-        if self._held and self._turn in _inside.get():
-            raise RuntimeStateError(
-                "This conversation is in the middle of a turn that waits for the one just asked "
-                "for, so neither could end. Ask another agent, with a context of its own."
-            )
-        await self._acquire()
-        self._turn = object()
+        inside = _inside.get()
+        with _graph:
+            if self._leads_to(inside):
+                raise RuntimeStateError(
+                    "This conversation is in the middle of a turn that waits for the one just "
+                    "asked for, so neither could end. Ask another agent, with a context of its own."
+                )
+            for turn in inside:
+                turn.waits_for.append(self)
+        try:
+            await self._acquire()
+        finally:
+            with _graph:
+                for turn in inside:
+                    turn.waits_for.remove(self)
+        self._turn = _Turn()
+
+    def _leads_to(self, turns: tuple[_Turn, ...]) -> bool:
+        """Whether who has the lock waits, at however many removes, for one of ``turns``."""
+        turn = self._turn
+        if turn is None or not turns:
+            return False
+        return turn in turns or any(lock._leads_to(turns) for lock in turn.waits_for)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Mark that the turn waits for what runs inside: it must not ask for this lock."""
+        assert self._turn is not None
         token = _inside.set((*_inside.get(), self._turn))
         try:
             yield

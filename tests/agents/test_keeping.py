@@ -10,7 +10,7 @@ import pytest
 
 from nbagents.agents import ChatAgent
 from nbagents.errors import ConfigurationError
-from nbagents.messages import CreateResult, UserMessage
+from nbagents.messages import CreateResult, FunctionExecutionResultMessage, UserMessage
 from nbagents.model_context import (
     BufferedChatCompletionContext,
     ChatCompletionContext,
@@ -128,3 +128,23 @@ async def test_a_card_shows_who_the_agent_is_and_what_was_said(
         assert words in card["text/plain"]
     assert "<strong>Four.</strong>" in card["text/html"]
     assert "Add two numbers." in card["text/html"]
+
+
+async def test_two_agents_that_ask_each_other_at_once_are_told_instead_of_hanging() -> None:
+    one = ChatAgent(
+        ScriptedClient(calls(("two", {"prompt": "?"})), "1", "1", pause=0.02), name="one"
+    )
+    two = ChatAgent(
+        ScriptedClient(calls(("one", {"prompt": "?"})), "2", "2", pause=0.02), name="two"
+    )
+    one.tools, two.tools = [two.as_tool()], [one.as_tool()]
+    replies = await asyncio.wait_for(asyncio.gather(one.ask("go"), two.ask("go")), 5)
+    assert sorted(str(reply) for reply in replies) == ["1", "2"]
+    told = [
+        result.content
+        for agent in (one, two)
+        for message in await agent.model_context.get_messages()
+        if isinstance(message, FunctionExecutionResultMessage)
+        for result in message.content
+    ]
+    assert sum("in the middle of a turn" in content for content in told) == 1
