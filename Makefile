@@ -1,7 +1,7 @@
 # Everything runs in .venv, which is made on first use; `make help` lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help tour test lint docs notebooks bench lowest kernels constraints browser clean
+.PHONY: help tour test lint docs notebooks bench torture lowest kernels constraints browser clean
 
 # The first interpreter of these that is recent enough; `make PYTHON=...` chooses another.
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
@@ -74,6 +74,9 @@ $(BENCH)/.ready: pyproject.toml constraints.txt
 
 bench: $(BENCH)/.ready ## measure against the openai SDK and autogen-ext
 	$(BENCH)/bin/python -m tests.benchmarks
+
+torture: $(READY) browser ## try to break what is promised, and print every figure (many minutes)
+	$(BIN)/python -m tests.torture
 
 LOWEST := build/lowest
 $(LOWEST)/.ready: pyproject.toml

@@ -1,0 +1,1 @@
+"""Trials that try to break what nbagents promises: ``python -m tests.torture`` runs them whole."""

@@ -1,0 +1,1 @@
+"""One module a subject. Each has ``trial(scale)``, which yields its figures as it measures them."""
