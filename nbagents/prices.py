@@ -13,10 +13,12 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Protocol
 
 __all__ = [
+    "TokenCounts",
     "context_window",
+    "cost_of",
     "cost_usd",
     "in_dollars",
     "known_as",
@@ -76,6 +78,22 @@ class _Entry:
 _own: dict[str, _Entry] = {}
 
 
+class TokenCounts(Protocol):
+    """What has numbers of tokens, such as a `nbagents.messages.RequestUsage`."""
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens read, those from the server's cache included."""
+
+    @property
+    def completion_tokens(self) -> int:
+        """Tokens written, those of reasoning included."""
+
+    @property
+    def cached_tokens(self) -> int | None:
+        """How many of the prompt's tokens the server had cached; None when it did not say."""
+
+
 def cost_usd(
     model: str, prompt_tokens: int, completion_tokens: int, cached_tokens: int | None = None
 ) -> float | None:
@@ -93,6 +111,20 @@ def cost_usd(
         return None
     cached = min(cached_tokens or 0, prompt_tokens)
     return entry.rate_for(prompt_tokens).cost(prompt_tokens, completion_tokens, cached)
+
+
+def cost_of(usage: TokenCounts, *models: str | None) -> float | None:
+    """What a request cost in USD, by the first of these names that has a price; None without one.
+
+    Args:
+        usage: The tokens it took.
+        models: The server's name for the model, then the one it was asked for by: an Azure
+            deployment or a server of one's own may answer with a name that nobody knows.
+    """
+    name = next((name for name in models if name and known_as(name)), None)
+    if name is None:
+        return None
+    return cost_usd(name, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
 
 
 def known_as(model: str) -> str | None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbagents import prices
+from nbagents.messages import RequestUsage
 
 LIST = json.loads(files("nbagents").joinpath("prices.json").read_text(encoding="utf-8"))
 tokens = st.integers(min_value=0, max_value=2_000_000)
@@ -32,6 +33,12 @@ def test_cached_tokens_cost_less():
 
 def test_cached_tokens_without_a_price_of_their_own_cost_the_full_one():
     assert prices.cost_usd("gpt-4", 1_000, 0, 1_000) == prices.cost_usd("gpt-4", 1_000, 0)
+
+
+def test_of_several_names_the_first_that_has_a_price_counts():
+    usage = RequestUsage(1_000, 100)
+    assert prices.cost_of(usage, "my-deployment", None, "gpt-4o") == pytest.approx(0.0035)
+    assert prices.cost_of(usage, "my-deployment") is None
 
 
 def test_a_long_prompt_costs_more_from_its_first_token():

@@ -36,13 +36,13 @@ from nbagents.model_context import (
     ChatCompletionContextState,
 )
 from nbagents.models import ChatCompletionClient, ReplyStream, through
-from nbagents.prices import cost_usd, known_as
+from nbagents.prices import cost_of
 from nbagents.runtime import AgentRuntime, AgentType
 from nbagents.tools import FunctionTool, Tool, tools_from
 from nbagents.usage import attribute
 
 if TYPE_CHECKING:
-    from nbagents.notebook._panel import ChatPanel
+    from nbagents.notebook._panel.widget import ChatPanel
 
 __all__ = ["ChatAgent", "Event"]
 
@@ -337,9 +337,6 @@ class _Used:
 
     def add(self, result: CreateResult, model: str) -> None:
         """Count a reply; ``model`` was asked, if the server's name for it has no price."""
-        usage = result.usage
-        self.total += usage
-        name = result.model if result.model and known_as(result.model) else model
-        numbers = usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens
-        cost = 0.0 if result.cached else cost_usd(name, *numbers)
+        self.total += result.usage
+        cost = 0.0 if result.cached else cost_of(result.usage, result.model, model)
         self.cost = None if cost is None or self.cost is None else self.cost + cost

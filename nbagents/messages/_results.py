@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nbagents.messages._messages import FunctionCall
 from nbagents.messages._show import result_bundle
+from nbagents.prices import cost_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,6 +146,11 @@ class CreateResult(BaseModel):
         return "refused" if self.refusal else "complete"
 
     @property
+    def cost(self) -> float | None:
+        """What it cost in USD; 0 from a cache, None when the model's price is not known."""
+        return 0.0 if self.cached else cost_of(self.usage, self.model)
+
+    @property
     def text(self) -> str:
         """The reply's text; empty when the model only calls functions."""
         return self.content if isinstance(self.content, str) else ""
@@ -174,6 +180,7 @@ class CreateResult(BaseModel):
             "cached_tokens": usage.cached_tokens,
             "completion_tokens": usage.completion_tokens,
             "reasoning_tokens": usage.reasoning_tokens,
+            "cost": self.cost,
             "finish_reason": self.finish_reason,
             "seconds": self.latency,
             "time_to_first_token": self.time_to_first_token,

@@ -7,7 +7,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from nbagents.prices import cost_usd, in_dollars
+from nbagents.prices import in_dollars
 
 if TYPE_CHECKING:
     from nbagents.messages._image import Image
@@ -65,8 +65,8 @@ def summary(result: CreateResult) -> str:
     parts = [result.model or "", _tokens(result)]
     if result.cached:
         parts.append("from the cache")
-    else:
-        parts.append(_cost(result))
+    elif result.cost is not None:
+        parts.append(in_dollars(result.cost))
     if result.latency is not None and not _compared():
         parts.append(f"{result.latency:.1f} s")
     if usage.estimated:
@@ -115,14 +115,6 @@ def parts_markdown(parts: str | list[str | Image]) -> str:
 def _tokens(result: CreateResult) -> str:
     usage = result.usage
     return f"{usage.prompt_tokens:,} → {usage.completion_tokens:,} tokens"
-
-
-def _cost(result: CreateResult) -> str:
-    usage = result.usage
-    cost = cost_usd(
-        result.model or "", usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens
-    )
-    return "" if cost is None else in_dollars(cost)
 
 
 def _compared() -> bool:

@@ -172,8 +172,16 @@ def test_an_unknown_price_is_left_out_and_an_estimate_is_marked() -> None:
     assert shown.endswith("my-own · 1 → 2 tokens · estimated")
 
 
+def test_a_result_says_what_it_cost() -> None:
+    # 1,200 tokens at $2.50 and 3 at $10 a million.
+    assert _result().cost == pytest.approx(0.00303)
+    assert _result(cached=True).cost == 0
+    assert _result(model="my-own").cost is None
+
+
 def test_a_result_becomes_one_row_of_a_frame() -> None:
     frame = _result().to_frame()
+    assert frame["cost"].tolist() == [_result().cost]
     assert frame["prompt_tokens"].tolist() == [1200]
     assert frame["cached_tokens"].isna().tolist() == [True]
 
