@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nbagents.messages import FunctionCall, Image
     from nbagents.models import CacheStore, InMemoryStore
     from nbagents.notebook import allow_nested_asyncio
-    from nbagents.notebook._panel import ChatPanel
+    from nbagents.notebook._panel.widget import ChatPanel
     from nbagents.runtime import (
         Agent,
         AgentId,
@@ -106,7 +106,7 @@ _HOMES = {
     "CacheStore": "nbagents.models",
     "CancellationToken": "nbagents._cancellation",
     "ChatAgent": "nbagents.agents",
-    "ChatPanel": "nbagents.notebook._panel",
+    "ChatPanel": "nbagents.notebook._panel.widget",
     "ClosureAgent": "nbagents.runtime",
     "ClosureContext": "nbagents.runtime",
     "DefaultInterventionHandler": "nbagents.runtime",

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nbagents.notebook._panel import ChatPanel
+    from nbagents.notebook._panel.widget import ChatPanel
 
 __all__ = ["panel_of"]
 
@@ -15,5 +15,5 @@ def panel_of(subject: Any) -> ChatPanel:
     """A new panel of an agent or a client."""
     # By name: everything else depends on what is below it, and only here, when somebody asks
     # for a panel, does a lower layer reach up.
-    panel: ChatPanel = import_module("nbagents.notebook._panel").ChatPanel(subject)
+    panel: ChatPanel = import_module("nbagents.notebook._panel.widget").ChatPanel(subject)
     return panel

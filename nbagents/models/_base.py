@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from nbagents._cancellation import CancellationToken
     from nbagents.models._client import JsonOutput, ToolChoice, ToolLike
-    from nbagents.notebook._panel import ChatPanel
+    from nbagents.notebook._panel.widget import ChatPanel
 
 __all__ = ["BaseChatClient", "checked_url"]
 

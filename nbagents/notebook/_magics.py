@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from nbagents.agents import ChatAgent
     from nbagents.messages import CreateResult
-    from nbagents.notebook._panel import ChatPanel
+    from nbagents.notebook._panel.widget import ChatPanel
 
 __all__ = ["ChatMagics"]
 
@@ -82,7 +82,7 @@ class ChatMagics(ChatSettings, Magics):
         %chat_panel          of the notebook's own conversation, which %%chat cells hold
         %chat_panel tutor    of the agent or client in the variable `tutor`
         """
-        from nbagents.notebook._panel import ChatPanel
+        from nbagents.notebook._panel.widget import ChatPanel
 
         name = line.strip()
         if name:

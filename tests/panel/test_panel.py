@@ -20,7 +20,7 @@ from nbagents.loop import run
 from nbagents.messages import CreateResult, FunctionCall, RequestUsage
 from nbagents.model_context import BufferedChatCompletionContext
 from nbagents.models import OpenAIChatCompletionClient
-from nbagents.notebook import _inbound
+from nbagents.notebook._panel import inbound
 from nbagents.tools import FunctionTool
 from tests.panel.mirror import Mirror
 from tests.panel.talk import picture
@@ -517,4 +517,4 @@ def test_nothing_in_how_a_panel_shows_itself_varies_from_run_to_run() -> None:
 
 
 def test_the_caps_are_those_that_the_page_says() -> None:
-    assert (_inbound.MAX_TEXT, _inbound.MAX_IMAGES) == (1_000_000, 20_000_000)
+    assert (inbound.MAX_TEXT, inbound.MAX_IMAGES) == (1_000_000, 20_000_000)

@@ -25,8 +25,8 @@ from nbagents.messages import (
     SystemMessage,
     UserMessage,
 )
-from nbagents.notebook._growing import GrowingText
-from nbagents.notebook._transcript import STOPPED, Transcript
+from nbagents.notebook._panel.growing import GrowingText
+from nbagents.notebook._panel.transcript import STOPPED, Transcript
 from nbagents.rendering import to_html
 from tests.panel.mirror import Mirror
 from tests.panel.talk import REPLY, picture

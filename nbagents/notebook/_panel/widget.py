@@ -15,8 +15,8 @@ from nbagents.agents import ChatAgent
 from nbagents.errors import ConfigurationError, NbAgentsError
 from nbagents.loop import engine, run
 from nbagents.models import ChatCompletionClient
-from nbagents.notebook._dialogue import Dialogue, dialogue_of
-from nbagents.notebook._inbound import (
+from nbagents.notebook._panel.dialogue import Dialogue, dialogue_of
+from nbagents.notebook._panel.inbound import (
     Approve,
     Clear,
     Complete,
@@ -30,15 +30,15 @@ from nbagents.notebook._inbound import (
     check,
     read,
 )
-from nbagents.notebook._mentions import mentions, variables
-from nbagents.notebook._saved import SavedCopy, saved_bundle
-from nbagents.notebook._transcript import words_for
+from nbagents.notebook._panel.mentions import mentions, variables
+from nbagents.notebook._panel.saved import SavedCopy, saved_bundle
+from nbagents.notebook._panel.transcript import words_for
 
 __all__ = ["ChatPanel"]
 
 logger = logging.getLogger("nbagents")
 
-_STATIC = Path(__file__).parent / "static"
+_STATIC = Path(__file__).parents[1] / "static"
 _OURS = frozenset(("_css", "_esm", "busy", "messages", "name", "result", "totals", "value"))
 
 

@@ -19,12 +19,12 @@ from nbagents.agents._turns import turns_of
 from nbagents.errors import NbAgentsError
 from nbagents.loop import call_on_main, engine
 from nbagents.messages import Image
-from nbagents.notebook._entries import Entry
-from nbagents.notebook._inbound import Edit, Send, check
-from nbagents.notebook._mentions import attached, variables
-from nbagents.notebook._outbox import Outbox
-from nbagents.notebook._rewind import memory_of, restore, rewind
-from nbagents.notebook._transcript import Transcript, words_for
+from nbagents.notebook._panel.entries import Entry
+from nbagents.notebook._panel.inbound import Edit, Send, check
+from nbagents.notebook._panel.mentions import attached, variables
+from nbagents.notebook._panel.outbox import Outbox
+from nbagents.notebook._panel.rewind import memory_of, restore, rewind
+from nbagents.notebook._panel.transcript import Transcript, words_for
 from nbagents.tools import synchronous_calls
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from nbagents.agents._calls import not_run
-from nbagents.notebook._growing import GrowingText
+from nbagents.notebook._panel.growing import GrowingText
 
 if TYPE_CHECKING:
     from nbagents.messages import FunctionCall, FunctionExecutionResult, Image, UserMessage

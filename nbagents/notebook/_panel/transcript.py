@@ -22,8 +22,8 @@ from nbagents.messages import (
     summary,
 )
 from nbagents.notebook._description import first_line
-from nbagents.notebook._entries import CallState, Entry, call_data, entry_of_prompt
-from nbagents.notebook._totals import Totals
+from nbagents.notebook._panel.entries import CallState, Entry, call_data, entry_of_prompt
+from nbagents.notebook._panel.totals import Totals
 
 __all__ = ["Transcript", "words_for"]
 
