@@ -128,7 +128,13 @@ SETTINGS = {
     "include_name_in_message": False,
     "max_retries": 1,
     "model": "gpt-4o",
-    "model_capabilities": {"vision": True, "function_calling": True, "json_output": True},
+    "model_info": {
+        "vision": True,
+        "function_calling": True,
+        "json_output": True,
+        "structured_output": True,
+        "family": "gpt-4o",
+    },
     "organization": "org",
     "timeout": 5.0,
 }
