@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
@@ -14,7 +15,6 @@ from urllib.parse import urlsplit
 from nbagents.errors import (
     APIConnectionError,
     BadRequestError,
-    NbAgentsError,
     RequestCancelledError,
     RequestError,
 )
@@ -30,6 +30,7 @@ from nbagents.messages import (
 from nbagents.models._arguments import stream_options_for
 from nbagents.models._calibration import calibration
 from nbagents.models._capabilities import window_of
+from nbagents.models._concessions import Concessions
 from nbagents.models._estimate import estimate_text_tokens
 from nbagents.models._exchange import Exchange
 from nbagents.models._request import Asked, Defaults, arguments_for, schema_in
@@ -83,7 +84,7 @@ class DirectChatClient:
         self._limits = limits
         self._failures = failures
         self._connections = connections
-        self._refuses_stream_options = False
+        self._concessions = Concessions()
         self._usage = RequestUsage(0, 0)
         self._lock = threading.Lock()
 
@@ -131,7 +132,7 @@ class DirectChatClient:
         arguments = arguments_for(asked, self._defaults)
         options = stream_options_for(arguments, include_usage)
         arguments.pop("stream_options", None)
-        if options and not self._refuses_stream_options:
+        if options:
             arguments["stream_options"] = options
         arguments["stream"] = True
         limits = self._limits_in(arguments)
@@ -221,7 +222,8 @@ class DirectChatClient:
         token: CancellationToken | None,
     ) -> AsyncGenerator[Event, None]:
         """The reply's chunks, and last its result; whatever happens, the response is closed."""
-        exchange = Exchange(limits, self._failures, token)
+        failures, outside = self._failures.knowing(arguments), sys.exception()
+        exchange = Exchange(limits, failures, token)
         thinks = self._defaults.info["family"] == ModelFamily.R1
         builder = ReplyBuilder(think_tags=thinks, max_reply=limits.reply_bytes)
         call = _Call(asked, arguments, limits, exchange, builder, perf_counter())
@@ -242,7 +244,8 @@ class DirectChatClient:
                 await exchange.drain()
             result = self._result(call)
         except RequestError as error:
-            self._failures.complete(error, builder.partial, exchange.request_id)
+            data = b""  # which a traceback of this frame would show
+            failures.complete(error, builder.partial, exchange.request_id, outside)
             self._note_failure(call, error)
             error.usage = call.usage
             raise
@@ -255,19 +258,19 @@ class DirectChatClient:
         yield result
 
     async def _open(self, call: _Call) -> None:
-        """Send the request; once more without ``stream_options`` where they are refused."""
+        """Send the request; once more, changed, where the server does not take it as it is."""
 
         def send() -> Awaitable[httpx2.Response]:
             return self._connections.send(call.arguments, call.limits)
 
-        try:
-            await call.exchange.open(send)
-        except BadRequestError as error:
-            if "stream_options" not in call.arguments or not _is_about_stream_options(error):
-                raise
-            del call.arguments["stream_options"]
-            self._refuses_stream_options = True
-            await call.exchange.open(send)
+        self._concessions.apply(call.arguments)
+        while True:
+            try:
+                await call.exchange.open(send)
+                return
+            except BadRequestError as error:
+                if not self._concessions.learn(call.arguments, error):
+                    raise
 
     def _result(self, call: _Call) -> CreateResult:
         latency = perf_counter() - call.started
@@ -302,11 +305,6 @@ def _was_sent(error: RequestError | None) -> bool:
     if error is None or isinstance(error, RequestCancelledError):
         return True
     return error.status is None and not isinstance(error, APIConnectionError)
-
-
-def _is_about_stream_options(error: NbAgentsError) -> bool:
-    said = f"{error} {getattr(error.__cause__, 'body', '')}"
-    return "stream_options" in said or "include_usage" in said
 
 
 def _tokens_of(result: CreateResult, model: str) -> int:
