@@ -14,6 +14,7 @@ __all__ = ["ModelCapabilities", "ModelFamily", "ModelInfo", "validate_model_info
 class ModelFamily:
     """Names of model families: a namespace of strings; any other string may stand for a family."""
 
+    GPT_6 = "gpt-6"
     GPT_5 = "gpt-5"
     GPT_41 = "gpt-41"
     GPT_45 = "gpt-45"

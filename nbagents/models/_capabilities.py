@@ -39,6 +39,7 @@ _TEXT_LOOSE = "tools json"
 
 # The first that matches the name's beginning decides.
 _RULES: tuple[_Rule, ...] = (
+    _rule(r"gpt-6", ModelFamily.GPT_6, 1_050_000),
     _rule(r"gpt-5[\d.]*-chat", ModelFamily.GPT_5, 128_000),
     _rule(r"gpt-5", ModelFamily.GPT_5, 400_000),
     _rule(r"gpt-4\.1|gpt-41", ModelFamily.GPT_41, 1_047_576),
@@ -143,12 +144,18 @@ def window_of(model: str) -> int:
 
 def thinks_unseen(info: ModelInfo) -> bool:
     """Whether a model may reason for minutes of which its stream shows nothing."""
-    hidden = (ModelFamily.O1, ModelFamily.O3, ModelFamily.O4, ModelFamily.GPT_5)
+    hidden = (
+        ModelFamily.O1,
+        ModelFamily.O3,
+        ModelFamily.O4,
+        ModelFamily.GPT_5,
+        ModelFamily.GPT_6,
+    )
     return info["family"] in hidden
 
 
 def _rule_for(model: str) -> _Rule | None:
-    name = model.lower().rpartition("/")[2]
+    name = model.lower().rpartition("/")[2].removeprefix("ft:")
     return next((rule for rule in _RULES if rule.pattern.match(name)), None)
 
 

@@ -100,7 +100,7 @@ def _first(*values: Any) -> Any:
 
 def _max_tokens_name(family: str) -> str:
     # OpenAI's reasoning models take only the newer name, other servers often only the older.
-    return "max_completion_tokens" if re.match(r"o\d|gpt-5", family) else "max_tokens"
+    return "max_completion_tokens" if re.match(r"o\d|gpt-[56]", family) else "max_tokens"
 
 
 def _schema(name: str, namespace: Mapping[str, Any]) -> Any:

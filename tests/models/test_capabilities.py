@@ -17,6 +17,8 @@ from nbagents.models._capabilities import DEFAULT_WINDOW, info_for, window_of
         ("gpt-4o-mini-2024-07-18", ModelFamily.GPT_4O, 128_000, True),
         ("openai/gpt-4.1-mini", ModelFamily.GPT_41, 1_047_576, True),
         ("gpt-5-nano", ModelFamily.GPT_5, 400_000, True),
+        ("gpt-6.2-sol", ModelFamily.GPT_6, 1_050_000, True),
+        ("ft:gpt-4o-2024-08-06:acme::id", ModelFamily.GPT_4O, 128_000, True),
         ("gpt-4", ModelFamily.GPT_4, 8_192, False),
         ("gpt-4-0613", ModelFamily.GPT_4, 8_192, False),
         ("gpt-4-turbo-2024-04-09", ModelFamily.GPT_4, 128_000, True),
