@@ -16,7 +16,7 @@ from nbagents._keys import holds_key, resembles_key
 from nbagents.errors import ConfigurationError
 from nbagents.notebook._options import BY_NAME, CHAT_HELP, Option
 from nbagents.notebook._template import expand
-from nbagents.notebook._variables import did_you_mean
+from nbagents.notebook._variables import did_you_mean, holds_agent
 
 __all__ = ["CHAT_HELP", "ChatArguments", "parse_cell", "parse_line"]
 
@@ -30,7 +30,7 @@ class ChatArguments:
         prompt: The prompt of a ``%chat`` line, as written.
         model: The model's name.
         system: Instructions to the model.
-        temperature: How freely the model chooses words, 0 or above.
+        temperature: How freely the model chooses words, 0 to 2.
         max_tokens: Where the reply ends at the latest.
         out: The variable to bind the result to.
         attach: The expressions whose values go along with the prompt.
@@ -81,10 +81,11 @@ def parse_cell(line: str, namespace: Mapping[str, object] | None = None) -> Chat
 
 
 def parse_line(line: str, namespace: Mapping[str, object] | None = None) -> ChatArguments:
-    """Read a ``%chat`` line: options, then the prompt, which is kept as typed.
+    """Read a ``%chat`` line: ``[NAME] [OPTIONS]``, then the prompt, which is kept as typed.
 
     Args:
-        line: What follows ``%chat``, as typed.
+        line: What follows ``%chat``, as typed. Its first word is a name where the variable of
+            that name holds an agent.
         namespace: Variables for option values of the form ``{name}`` and ``$name``.
 
     Raises:
@@ -118,7 +119,7 @@ class _Reader:
         while self._rest:
             if _is_option(self._rest):
                 self._option(found, in_line)
-            elif in_line:
+            elif in_line and not self._begins_with_agent(found):
                 found["prompt"] = re.sub(r"^--(?:\s+|$)", "", self._rest)
                 break
             else:
@@ -185,6 +186,10 @@ class _Reader:
         assert match is not None
         self._rest = self._rest[match.end() :].lstrip()
         return match.groups()
+
+    def _begins_with_agent(self, found: dict[str, Any]) -> bool:
+        word = self._rest.split(maxsplit=1)[0]
+        return "name" not in found and holds_agent(word, self._namespace)
 
     def _name(self, found: dict[str, Any]) -> None:
         word = self._word()

@@ -103,7 +103,7 @@ def _in_line(
         return typed, _values(argument, variables, models)
     if behind and not in_cell:
         return typed, []  # the prompt has begun
-    names = [] if behind or not in_cell else _agents(variables)
+    names = [] if behind else _agents(variables, clients=in_cell)
     return typed, [*names, *BY_NAME]
 
 
@@ -147,11 +147,11 @@ def _public(names: Iterable[str]) -> list[str]:
     return sorted(name for name in names if not name.startswith("_"))
 
 
-def _agents(variables: Mapping[str, object]) -> list[str]:
+def _agents(variables: Mapping[str, object], *, clients: bool) -> list[str]:
     return [
         name
         for name, value in variables.items()
-        if hasattr(type(value), "create_stream") or hasattr(type(value), "ask")
+        if hasattr(type(value), "ask") or (clients and hasattr(type(value), "create_stream"))
     ]
 
 

@@ -33,7 +33,11 @@ class Option:
 
 
 def _temperature(text: str) -> float:
-    return _number(text, "a number from 0, such as 0.7")
+    wanted = "a number from 0 to 2, such as 0.7"
+    number = _number(text, wanted)
+    if number > 2:
+        raise ValueError(wanted)
+    return number
 
 
 def _budget(text: str) -> float:
@@ -87,7 +91,7 @@ OPTIONS = (
     Option(
         ("-t", "--temperature"),
         "temperature",
-        "how freely the model chooses words, from 0",
+        "how freely the model chooses words, 0 to 2",
         "NUMBER",
         _temperature,
     ),
@@ -124,9 +128,11 @@ CHAT_HELP = f"""Send a prompt to a language model; the reply appears as it is wr
     %%chat [NAME] [OPTIONS]
     The prompt, on as many lines as it needs.
 
-    %chat [OPTIONS] The prompt, on one line.
+    %chat [NAME] [OPTIONS] The prompt, on one line.
 
 With NAME the agent in that variable is asked, otherwise the notebook's own conversation goes on.
+On a %chat line, the first word is a NAME if the variable of that name holds an agent; behind --
+all is prompt.
     %%chat NAME --new -s "You are ..." --tools f,g   makes the agent first.
 
 {{name}}, {{name.attribute}} and {{name[...]}} in the prompt are filled in from the kernel,

@@ -51,7 +51,9 @@ def compose(
         text = expansion.text
         notices = _notices(expansion.filled, expansion.lookalikes, namespace)
     if not text.strip():
-        raise ConfigurationError("The prompt is empty; write it below the line with %%chat.")
+        raise ConfigurationError(
+            "The prompt is empty; write it on the lines below %%chat, or behind %chat."
+        )
     if not arguments.attach:
         return Prompt(text, tuple(notices))
     attached = attach(arguments.attach, namespace, vision=bool(info["vision"]))

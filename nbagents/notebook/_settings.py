@@ -29,6 +29,8 @@ class ChatSettings(Configurable):
     temperature = Float(
         None,
         allow_none=True,
+        min=0.0,
+        max=2.0,
         help="The sampling temperature, 0 to 2; None for the model's own. NBAGENTS_TEMPERATURE.",
     ).tag(config=True)
     max_tokens = Int(

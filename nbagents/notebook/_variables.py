@@ -10,7 +10,15 @@ from nbagents._keys import named_like_secret
 from nbagents.errors import ConfigurationError
 from nbagents.notebook._description import first_line
 
-__all__ = ["EXPRESSION", "NotThereError", "did_you_mean", "find", "refuse_secret", "user_variables"]
+__all__ = [
+    "EXPRESSION",
+    "NotThereError",
+    "did_you_mean",
+    "find",
+    "holds_agent",
+    "refuse_secret",
+    "user_variables",
+]
 
 _NAME = r"[^\W\d]\w*"
 _INTEGER = r"-?[0-9]{1,18}"
@@ -52,6 +60,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean X?"`` for the nearest of the known words; empty if none is near."""
     nearest = get_close_matches(word, known, n=1)
     return f"; did you mean {nearest[0]}?" if nearest else ""
+
+
+def holds_agent(name: str, namespace: Mapping[str, object]) -> bool:
+    """Whether the variable of that name holds an agent."""
+    if name not in namespace:
+        return False
+    from nbagents.agents import ChatAgent  # not at the top: loading the extension is for free
+
+    return isinstance(namespace[name], ChatAgent)
 
 
 def user_variables(

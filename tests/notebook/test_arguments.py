@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nbagents.agents import ChatAgent
 from nbagents.errors import ConfigurationError
+from nbagents.models import ReplayChatCompletionClient
 from nbagents.notebook._arguments import ChatArguments, parse_cell, parse_line
 from nbagents.notebook._options import CHAT_HELP, OPTIONS
 
@@ -67,6 +69,27 @@ def test_a_line_is_options_and_then_the_prompt_as_typed(line: str, expected: Cha
 
 
 @pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("tutor Why, and how?", ChatArguments(name="tutor", prompt="Why, and how?")),
+        ("tutor -t 0 Why?", ChatArguments(name="tutor", temperature=0.0, prompt="Why?")),
+        ("-t 0 tutor Why?", ChatArguments(name="tutor", temperature=0.0, prompt="Why?")),
+        ("tutor tutor is who?", ChatArguments(name="tutor", prompt="tutor is who?")),
+        ("tutor", ChatArguments(name="tutor")),
+        ("-- tutor is who?", ChatArguments(prompt="tutor is who?")),
+        ("Ask tutor.", ChatArguments(prompt="Ask tutor.")),
+        ("tutor's work", ChatArguments(prompt="tutor's work")),
+        ("client side or server side?", ChatArguments(prompt="client side or server side?")),
+    ],
+)
+def test_a_line_that_begins_with_an_agents_name_is_for_that_agent(
+    line: str, expected: ChatArguments
+) -> None:
+    client = ReplayChatCompletionClient([])
+    assert parse_line(line, {"tutor": ChatAgent(client), "client": client}) == expected
+
+
+@pytest.mark.parametrize(
     ("line", "message"),
     [
         (
@@ -77,9 +100,10 @@ def test_a_line_is_options_and_then_the_prompt_as_typed(line: str, expected: Cha
         ("-x", "There is no option -x"),
         ("-m", "-m needs a value: -m MODEL."),
         ("-m --fresh", "-m needs a value: -m MODEL."),
-        ("-t hot", "-t takes a number from 0, such as 0.7, not 'hot'."),
-        ("-t -1", "-t takes a number from 0, such as 0.7, not '-1'."),
-        ("-t nan", "-t takes a number from 0, such as 0.7, not 'nan'."),
+        ("-t hot", "-t takes a number from 0 to 2, such as 0.7, not 'hot'."),
+        ("-t -1", "-t takes a number from 0 to 2, such as 0.7, not '-1'."),
+        ("-t 9", "-t takes a number from 0 to 2, such as 0.7, not '9'."),
+        ("-t nan", "-t takes a number from 0 to 2, such as 0.7, not 'nan'."),
         ("--max-tokens 0", "--max-tokens takes a whole number above 0, such as 500, not '0'."),
         ("--max-tokens 1e3", "--max-tokens takes a whole number above 0, such as 500, not '1e3'."),
         ("--budget lots", "--budget takes an amount in US dollars, such as 0.05, not 'lots'."),

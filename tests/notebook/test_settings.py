@@ -29,6 +29,15 @@ def test_each_has_its_variable(
     assert getattr(ChatSettings(config=config), name) == value
 
 
+@pytest.mark.parametrize("temperature", ["9", "-1"])
+def test_a_temperature_beyond_what_models_take_is_refused(
+    monkeypatch: pytest.MonkeyPatch, temperature: str
+) -> None:
+    monkeypatch.setenv("NBAGENTS_TEMPERATURE", temperature)
+    with pytest.raises(ConfigurationError, match=f"NBAGENTS_TEMPERATURE cannot be '{temperature}'"):
+        ChatSettings()
+
+
 def test_a_variable_that_means_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NBAGENTS_BUDGET", "much")
     with pytest.raises(ConfigurationError, match="NBAGENTS_BUDGET cannot be 'much'"):
