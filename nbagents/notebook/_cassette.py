@@ -121,6 +121,7 @@ def _frame() -> pd.DataFrame:
     import pandas as pd
 
     from nbagents.models._cassette.switch import current_deck
+    from nbagents.notebook._frames import listing
 
     deck = current_deck()
     if deck is None:
@@ -137,4 +138,5 @@ def _frame() -> pd.DataFrame:
         for record in deck.records
     ]
     columns = ["model", "prompt", "reply", "ended", "used"]
-    return pd.DataFrame(rows, columns=columns).convert_dtypes()
+    frame = pd.DataFrame(rows, columns=columns).convert_dtypes()
+    return listing(frame, "Nothing has been recorded yet.")

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ChatMagics"]
 
+# As many columns of the ledger as stand side by side.
+_USAGE = ["cell", "source", "model", "prompt_tokens", "completion_tokens"]
+_USAGE += ["cost", "seconds", "status"]
+
 
 @magics_class
 class ChatMagics(ChatSettings, Magics):
@@ -66,6 +70,7 @@ class ChatMagics(ChatSettings, Magics):
         %chat_history          the notebook's own conversation
         %chat_history tutor    that of the agent or client in the variable `tutor`
         """
+        from nbagents.notebook._frames import listing
         from nbagents.notebook._history import history_frame
 
         name = line.strip()
@@ -73,7 +78,8 @@ class ChatMagics(ChatSettings, Magics):
             context = self.conversations.named(name, self.shell.user_ns).model_context
         else:
             context = self.conversations.context(self.buffer_size)
-        return history_frame(run(context.save_state()))
+        frame = history_frame(run(context.save_state()))
+        return listing(frame, "Nothing has been said yet.")
 
     @line_magic
     def chat_panel(self, line: str) -> ChatPanel:
@@ -98,21 +104,24 @@ class ChatMagics(ChatSettings, Magics):
     def usage(self, line: str) -> pd.DataFrame:
         """Return the tokens and the cost of every request so far as a DataFrame, a row a request.
 
-        The same as `nbagents.ledger.to_frame()`; totals are a groupby away:
+        `nbagents.ledger.to_frame()` has all columns. Totals are a groupby away:
 
         frame = %usage
         frame.groupby("model", observed=True)[["prompt_tokens", "cost"]].sum()
         """
+        from nbagents.notebook._frames import listing
         from nbagents.usage import ledger
 
-        return ledger.to_frame()
+        return listing(ledger.to_frame()[_USAGE], "No requests yet.")
 
     @line_magic
     def agents(self, line: str) -> pd.DataFrame:
         """Return the agents that live in the kernel as a DataFrame, a row an agent."""
+        from nbagents.notebook._frames import listing
         from nbagents.notebook._roster import roster_frame
 
-        return roster_frame(self.shell.user_ns)
+        none = "No agents yet. Make one: %%chat NAME --new, or NAME = ChatAgent(client)."
+        return listing(roster_frame(self.shell.user_ns), none)
 
     @observe("budget")
     def _budget_changed(self, change: dict[str, Any]) -> None:

@@ -97,6 +97,22 @@ def test_agents_in_a_runtime_are_listed_too(kernel: Kernel, server: LoopbackServ
         assert words in shown
 
 
+def test_what_is_not_known_of_an_agent_is_left_blank(kernel: Kernel) -> None:
+    kernel.run(
+        "from nbagents import AgentId, RoutedAgent, SingleThreadedAgentRuntime\n"
+        "offices = SingleThreadedAgentRuntime()\n"
+        "await RoutedAgent.register(offices, 'routed', lambda: RoutedAgent('Routes.'))\n"
+        "_ = await offices.get(AgentId('routed', 'ada'), lazy=False)"
+    )
+    row = "frame = %agents\nframe[frame.name == 'offices: routed/ada']"
+    assert "<NA>" in kernel.run(row).of("execute_result")[0]["data"]["text/plain"]
+    shown = kernel.run("%agents").of("execute_result")[0]["data"]
+    (line,) = [line for line in shown["text/plain"].split("\n") if "routed/ada" in line]
+    assert line.split()[1:] == ["offices:", "routed/ada"]
+    assert "<td>&lt;NA&gt;</td>" not in shown["text/html"]
+    assert "<td>NaN</td>" not in shown["text/html"]
+
+
 def test_making_an_agent_again_replaces_it(kernel: Kernel, server: LoopbackServer) -> None:
     server.will_reply("1", "2")
     kernel.run("%%chat again --new\nHi")

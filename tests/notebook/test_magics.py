@@ -310,6 +310,44 @@ def test_usage_is_a_frame_with_a_row_a_request(kernel: Kernel, server: LoopbackS
     assert shown.text == "1 chat complete True True\n"
 
 
+def test_usage_shows_what_fits_and_the_ledger_has_the_rest(
+    kernel: Kernel, server: LoopbackServer
+) -> None:
+    server.will_reply("ok")
+    kernel.run("import nbagents; nbagents.ledger.clear()")
+    assert kernel.run("%usage").of("execute_result")[0]["data"] == {
+        "text/html": "<p>No requests yet.</p>",
+        "text/plain": "No requests yet.",
+    }
+    kernel.run("%%chat -m gpt-4o\nHi")
+    shown = kernel.run("%usage").of("execute_result")[0]["data"]["text/html"]
+    assert re.findall("<th>([a-z_]+)</th>", shown) == [
+        *("cell", "source", "model", "prompt_tokens", "completion_tokens"),
+        *("cost", "seconds", "status"),
+    ]
+    wider = kernel.run("frame = %usage\nprint({*nbagents.ledger.to_frame()} - {*frame})").text
+    assert "time_to_first_token" in wider
+
+
+def test_an_empty_history_says_so(kernel: Kernel) -> None:
+    shown = kernel.run("%chat_history").of("execute_result")[0]["data"]
+    assert shown["text/plain"] == "Nothing has been said yet."
+    assert kernel.run("print(len(get_ipython().run_line_magic('chat_history', '')))").text == "0\n"
+
+
+def test_a_line_that_begins_with_an_agent_is_for_that_agent(
+    kernel: Kernel, server: LoopbackServer
+) -> None:
+    server.will_reply("One.", "Two.")
+    kernel.run("%%chat lined --new -s 'Be lined.'\nHi")
+    assert kernel.run("%chat lined And now?").status == "ok"
+    contents = [message["content"] for message in _sent(server)[1]["messages"]]
+    assert contents == ["Be lined.", "Hi", "One.", "And now?"]
+    empty = kernel.run("%chat lined").of("error")[0]["traceback"][0]
+    assert "The prompt is empty" in empty
+    assert "behind %chat" in empty
+
+
 def test_a_budget_refuses_before_anything_is_sent(kernel: Kernel, server: LoopbackServer) -> None:
     refused = kernel.run("%%chat -m gpt-4o --budget 0.000001\nHi")
     assert refused.status == "error"
