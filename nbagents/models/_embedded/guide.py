@@ -6,6 +6,7 @@ documentation, or the word that it found none. The last two say what it is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,7 @@ _ENOUGH = 0.4  # of the question's weight: less is a chance hit ("write me a poe
 _ALSO = 0.6  # of the best passage's score: what is worth naming beside it
 _LONGEST_QUOTATION = 1500
 _SHORT_QUOTATION = 300  # leaves room for a second
+_ATTACHED = re.compile(r"^`[^`\n]+` \([^\n]+\):\n(`{3,})[^\n]*\n.*?^\1$", re.DOTALL | re.MULTILINE)
 _LEANING = frozenset("it its that this they them those these there then else instead".split())  # noqa: SIM905
 
 _I_AM = (
@@ -59,14 +61,14 @@ class Reply:
 
 def reply(messages: Sequence[Mapping[str, Any]]) -> Reply:
     """Answer the last user message of a conversation in the API's form."""
-    questions = [_texts(message) for message in messages if message.get("role") == "user"]
-    last = questions[-1] if questions else []
-    if scripted := _scripted(last):
+    said = [_texts(message) for message in messages if message.get("role") == "user"]
+    if scripted := _scripted(said[-1] if said else []):
         return Reply(scripted, scripted=True)
-    question = "\n".join(last)
+    questions = [_asked(texts) for texts in said]
+    question = questions[-1] if questions else ""
     if not terms_of(question) and not any(sign.isdigit() for sign in question):
         return Reply(f"{_I_AM} {_subjects()}\n\n{_CONNECT}")
-    before = "\n".join(questions[-2]) if len(questions) > 1 and _leans(question) else ""
+    before = questions[-2] if len(questions) > 1 and _leans(question) else ""
     found = _search(question, before) or (_search(question) if before else [])
     if not found:
         return Reply(f"I found nothing about that. {_I_AM} {_subjects()}\n\n{_CONNECT}")
@@ -110,6 +112,11 @@ def _subjects() -> str:
     if not titles:
         return "Its pages are missing from this installation."
     return "Its pages are: " + ", ".join(f"*{title}*" for title in titles) + "."
+
+
+def _asked(texts: Sequence[str]) -> str:
+    """A message without the objects that are attached to it, as `%%chat --with` and `@` do."""
+    return _ATTACHED.sub("", "\n".join(texts)).strip()
 
 
 def _leans(question: str) -> bool:

@@ -27,6 +27,17 @@ def test_what_is_attached_to_a_prompt_of_the_tour_does_not_hide_it():
     assert ask(parts).text == entry["reply"]
 
 
+def test_what_is_attached_to_a_question_is_no_part_of_it():
+    rows = "\n".join(f"{number},humidity of vineyard {number}" for number in range(30))
+    frame = f"`df` (pandas DataFrame, 30 rows x 1 column):\n```csv\n,harvest\n{rows}\n```"
+    code = "`f` (function):\n````python\n# ``` in a comment\n```\ndef f(): ...\n````"
+    question = "How do I set a budget?"
+    alone = ask(question)
+    assert alone.pages
+    assert ask(f"{question}\n\n{frame}\n\n{code}") == alone
+    assert ask([{"type": "text", "text": part} for part in (question, frame, code)]) == alone
+
+
 def test_a_prompt_that_only_begins_like_the_tours_is_a_question_of_its_own():
     assert not ask(TOUR[0]["prompt"] + " And for moons?").scripted
 
