@@ -36,7 +36,7 @@ $(READY): pyproject.toml constraints.txt
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | awk -F '\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
-tour: $(READY) ## open the first notebook in JupyterLab, or run it here (HEADLESS=1)
+tour: $(READY) ## open a copy of the first notebook in JupyterLab, or run it here (HEADLESS=1)
 	@$(BIN)/python tests/tour.py notebooks/01_first_chat.ipynb
 
 test: $(READY) lint browser docs ## check everything: style, types, layers, docs, tests, notebooks
@@ -103,4 +103,4 @@ constraints: $(READY) ## choose new exact versions of everything
 		--no-emit-find-links --output-file constraints.txt pyproject.toml
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) build dist artifacts docs/_build docs/notebooks
+	rm -rf $(VENV) build dist artifacts tour docs/_build docs/notebooks

@@ -11,6 +11,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from tests.tour import own_copy
+
 RUNNER = Path(__file__).with_name("tour.py")
 
 pytestmark = pytest.mark.kernel
@@ -72,6 +74,22 @@ def test_a_growing_output_is_printed_before_its_cell_ends(tmp_path: Path) -> Non
         assert runner.stdout.readline() == "  second\n"
         runner.stdout.read()
     assert runner.wait(timeout=60) == 0
+
+
+def test_lab_is_opened_on_a_copy_that_keeps_what_was_done_in_it(tmp_path: Path) -> None:
+    notebooks = tmp_path / "notebooks"
+    (notebooks / "cassettes").mkdir(parents=True)
+    (notebooks / "first.ipynb").write_text("first")
+    (notebooks / "cassettes/first.jsonl").write_text("recorded")
+    copy = own_copy(notebooks / "first.ipynb", tmp_path / "tour")
+    assert (copy, copy.read_text()) == (tmp_path / "tour/first.ipynb", "first")
+    assert (tmp_path / "tour/cassettes/first.jsonl").read_text() == "recorded"
+    copy.write_text("worked on")
+    (notebooks / "second.ipynb").write_text("second")
+    own_copy(notebooks / "first.ipynb", tmp_path / "tour")
+    assert copy.read_text() == "worked on"
+    assert (tmp_path / "tour/second.ipynb").read_text() == "second"
+    assert (notebooks / "first.ipynb").read_text() == "first"
 
 
 def test_a_failed_cell_stops_the_tour_and_is_shown(tmp_path: Path) -> None:

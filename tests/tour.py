@@ -2,9 +2,10 @@
 
     python tests/tour.py notebooks/01_first_chat.ipynb
 
-opens it in JupyterLab. Where no browser can be opened, or with HEADLESS=1, it is executed here
-instead: every cell and its output are printed as they come, and the executed notebook and an
-HTML page of it are written to artifacts/.
+opens a copy of it in JupyterLab, in tour/, which git ignores: what somebody runs and tries there
+changes nothing in the checkout. Where no browser can be opened, or with HEADLESS=1, it is
+executed here instead: every cell and its output are printed as they come, and the executed
+notebook and an HTML page of it are written to artifacts/.
 """
 
 from __future__ import annotations
@@ -49,8 +50,22 @@ def can_open_browser() -> bool:
     return True
 
 
+def own_copy(path: Path, folder: Path) -> Path:
+    """Copy what lies beside the notebook into the folder, and return the notebook's copy.
+
+    What is in the folder already stays: somebody may have worked on it.
+    """
+    for source in path.parent.rglob("*"):
+        copy = folder / source.relative_to(path.parent)
+        if source.is_file() and ".ipynb_checkpoints" not in source.parts and not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+    return folder / path.name
+
+
 def open_in_lab(path: Path) -> int:
-    """Run JupyterLab on the notebook until the user ends it."""
+    """Run JupyterLab on a notebook until the user ends it."""
+    print(f"{path} is your copy; remove {path.parent}/ to begin anew.", flush=True)
     # Rooted here and not at the notebook, so that its links to the documentation work.
     command = [sys.executable, "-m", "jupyterlab", str(path), f"--ServerApp.root_dir={Path.cwd()}"]
     command += ["--LabApp.news_url=None"]  # no question about news over the first page
@@ -195,7 +210,8 @@ def run_here(path: Path, folder: Path) -> int:
 def main(path: Path) -> int:
     """Show the notebook the way this machine can."""
     if os.environ.get("HEADLESS", "0") in {"", "0"} and can_open_browser():
-        return open_in_lab(path)
+        # Beside notebooks/, so that links to the documentation lead there from here too.
+        return open_in_lab(own_copy(path, Path("tour")))
     return run_here(path, Path("artifacts"))
 
 
