@@ -4,7 +4,9 @@ The tree::
 
     NbAgentsError
     ├── ConfigurationError            a setting is missing or wrong (also a ValueError)
-    │   └── HandlerDefinitionError    a handler's annotations are missing or not kept to
+    │   ├── HandlerDefinitionError    a handler's annotations are missing or not kept to
+    │   ├── DamagedFileWarning        a file was damaged; what is left of it is used (a warning)
+    │   └── NotKeptWarning            a reply could not be written down; it is given (a warning)
     ├── CassetteMissError             a request that was never recorded, where none may be sent
     ├── BudgetExceededError           the request would cost more than was allowed
     ├── TurnLimitError                a turn took more rounds, calls or seconds than allowed
@@ -52,12 +54,14 @@ __all__ = [
     "ConfigurationError",
     "ContentFilterError",
     "ContextLengthError",
+    "DamagedFileWarning",
     "HandlerDefinitionError",
     "IncompleteReplyError",
     "MessageDroppedException",
     "ModelNotFoundError",
     "NbAgentsError",
     "NotAccessibleError",
+    "NotKeptWarning",
     "ProtocolError",
     "QuotaExceededError",
     "RateLimitError",
@@ -91,6 +95,14 @@ class ConfigurationError(NbAgentsError, ValueError):
 
 class HandlerDefinitionError(ConfigurationError, AssertionError):
     """A message handler is not annotated, or returns what its annotation rules out."""
+
+
+class DamagedFileWarning(ConfigurationError, UserWarning):  # noqa: N818 - a warning first
+    """A file was damaged: what can be read of it is used. Raised where warnings are errors."""
+
+
+class NotKeptWarning(ConfigurationError, UserWarning):  # noqa: N818 - a warning first
+    """What came could not be written down; it is not lost. Raised where warnings are errors."""
 
 
 class BudgetExceededError(NbAgentsError):

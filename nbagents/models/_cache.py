@@ -14,9 +14,9 @@ from nbagents.messages import (
     RequestUsage,
     StreamChunk,
 )
+from nbagents.models._cassette.lines import Piece, Record
 from nbagents.models._cassette.replies import chunk_of, pieces_of, result_in, result_of
 from nbagents.models._cassette.request import canonical, fingerprint
-from nbagents.models._cassette.tape import Piece, Record
 from nbagents.models._public import PublicClient
 from nbagents.models._request import Asked, asked_of, final_request, parsed_in, plain_client
 from nbagents.models._stores import CacheStore, InMemoryStore

@@ -7,7 +7,7 @@ import os
 import tempfile
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from nbagents.models._cassette.deck import REPORT
+from nbagents.models._cassette.lines import Record
 from nbagents.models._cassette.switch import CASSETTE, MODE, eject
-from nbagents.models._cassette.tape import Record, read_tape
+from nbagents.models._cassette.tape import read_tape, shown
 from nbagents.prices import cost_usd, in_dollars
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 FOLDER = "cassettes"
+_LONGEST = 80  # characters of a prompt
 
 SANITIZED = {
     # The seconds in a reply's last line: a saved notebook has them, a compared run has not.
@@ -60,12 +62,13 @@ class Use:
     report: Path
     own: bool = True
 
-    def recorded(self) -> list[Record]:
-        """What was recorded."""
+    def recorded(self) -> list[dict[str, Any]]:
+        """What was recorded, as JSON: workers hand it on."""
+        news = [event for event in self._events() if event["recorded"]]
+        tapes = {path: read_tape(Path(path)) for path in {event["cassette"] for event in news}}
         return [
-            read_tape(Path(event["cassette"])).records[event["number"]]
-            for event in self._events()
-            if event["recorded"]
+            _told(event["cassette"], tapes[event["cassette"]].records[event["number"]])
+            for event in news
         ]
 
     def unused(self) -> dict[Path, list[Record]]:
@@ -125,33 +128,42 @@ def complain(use: Use, *, strict: bool) -> None:
     lines = ["Nothing asks for these recordings any more; delete them, or record anew:"]
     for path, records in left.items():
         for record in records:
-            lines.append(f"  {path.name}, line {record.line}: {record.prompt[:80]!r}")  # noqa: PERF401
+            lines.append(f"  {path.name}, line {record.line}: {record.prompt[:_LONGEST]!r}")  # noqa: PERF401
     if strict:
         pytest.fail("\n".join(lines), pytrace=False)
     warnings.warn("\n".join(lines), UnusedRecordingWarning, stacklevel=2)
 
 
-def summary(records: list[Record]) -> str:
-    """One line on what was recorded, and what it cost."""
-    costs = [_cost(record) for record in records]
+def summary(recorded: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What was missing in which cassette and is recorded now, a line each; last what it cost."""
+    if not recorded:
+        return ["Nothing was missing: nothing is recorded, and nothing was sent."]
+    lines = [f"{each['cassette']}: {each['prompt'][:_LONGEST]!r}" for each in recorded]
+    costs = [each["cost"] for each in recorded]
     known = [cost for cost in costs if cost is not None]
-    read = sum(_usage(record).get("prompt_tokens", 0) for record in records)
-    written = sum(_usage(record).get("completion_tokens", 0) for record in records)
+    read = sum(each["prompt_tokens"] for each in recorded)
+    written = sum(each["completion_tokens"] for each in recorded)
     parts = [
-        f"{len(records):,} {'reply' if len(records) == 1 else 'replies'} recorded",
+        f"{len(recorded):,} {'reply' if len(recorded) == 1 else 'replies'} recorded",
         f"{read:,} tokens in, {written:,} out",
         *([in_dollars(sum(known))] if known else []),
         *([f"{len(costs) - len(known):,} of unknown cost"] if len(known) < len(costs) else []),
     ]
-    return " · ".join(parts)
+    return [*lines, " · ".join(parts)]
 
 
-def _usage(record: Record) -> dict[str, Any]:
-    return dict(record.details.get("usage") or {})
+def _told(cassette: str, record: Record) -> dict[str, Any]:
+    usage = dict(record.details.get("usage") or {})
+    return {
+        "cassette": shown(Path(cassette)),
+        "prompt": record.prompt,
+        "prompt_tokens": usage.get("prompt_tokens", 0),
+        "completion_tokens": usage.get("completion_tokens", 0),
+        "cost": _cost(record, usage),
+    }
 
 
-def _cost(record: Record) -> float | None:
-    usage = _usage(record)
+def _cost(record: Record, usage: Mapping[str, Any]) -> float | None:
     if not usage:
         return None
     numbers = (usage["prompt_tokens"], usage["completion_tokens"], usage.get("cached_tokens"))

@@ -4,76 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from nbagents.messages import UserMessage
 from nbagents.models import ReplayChatCompletionClient
 from nbagents.testing import LoopbackServer
+from tests.testing.recorded import CELLS, connected
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.kernel
 
 DOCS = Path(__file__).parents[2] / "docs"
-
-CELLS = [
-    "%load_ext nbagents",
-    "%%chat\nSay a number.",
-    "from nbagents.models import OpenAIChatCompletionClient, UserMessage\n"
-    "client = OpenAIChatCompletionClient(model='gpt-4.1-mini')\n"
-    "await client.create([UserMessage(content='Say a letter.', source='me')])",
-    "import ipywidgets\nipywidgets.HBox([ipywidgets.IntSlider()])",
-]
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a notebook that was run live, with a cassette in, and saved."""
-    folder = tmp_path_factory.mktemp("recorded")
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in CELLS])
-    with LoopbackServer() as server, pytest.MonkeyPatch.context() as patch:
-        for name, value in _connected(server).items():
-            patch.setenv(name, value)
-        # Outputs as a person's own Lab leaves them, with the seconds.
-        patch.delenv("PYTEST_CURRENT_TEST", raising=False)
-        patch.setenv("NBAGENTS_CASSETTE", str(folder / "cassettes" / "tour.jsonl"))
-        server.will_reply("Seven it is.", "The letter Q.")
-        NotebookClient(notebook, resources={"metadata": {"path": str(folder)}}).execute()
-    nbformat.write(notebook, folder / "tour.ipynb")
-    return folder
-
-
-@pytest.fixture
-def project(recorded: Path, pytester: pytest.Pytester) -> Path:
-    """A copy of it in a project of its own."""
-    return Path(shutil.copytree(recorded, pytester.path / "notebooks"))
-
-
-@pytest.fixture
-def run(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
-    """Run pytest on the notebooks, without key and server unless they are given."""
-
-    def run(*options: str, **environment: str) -> pytest.RunResult:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.delenv("PYTEST_CURRENT_TEST", raising=False)
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            return pytester.runpytest_subprocess(
-                "--nbval", "--nbval-current-env", "-p", "no:asyncio", *options, "notebooks"
-            )
-
-    return run
-
-
-def _connected(server: LoopbackServer) -> dict[str, str]:
-    return {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "sk-of-the-test"}
 
 
 def _edit(path: Path, old: str, new: str) -> None:
@@ -117,14 +63,21 @@ def test_a_removed_cassette_fails_and_is_recorded_again_on_demand(
     cassette = project / "cassettes" / "tour.jsonl"
     cassette.unlink()
     with LoopbackServer() as server:
-        removed = run(**_connected(server))
+        removed = run(**connected(server))
         assert server.requests == []
-        recording = run("--nbagents-record", **_connected(server))
+        recording = run("--nbagents-record", **connected(server))
         assert len([each for each in server.requests if each.body]) == 2
     removed.assert_outcomes(passed=2, failed=2)
     removed.stdout.fnmatch_lines(["*tour.jsonl does not exist*"])
     recording.assert_outcomes(passed=len(CELLS))
-    recording.stdout.fnmatch_lines(["*nbagents*", "2 replies recorded · * tokens in, * out*"])
+    recording.stdout.fnmatch_lines(
+        [
+            "*= nbagents =*",
+            "notebooks/cassettes/tour.jsonl: 'Say a number.'",
+            "notebooks/cassettes/tour.jsonl: 'Say a letter.'",
+            "2 replies recorded · * tokens in, * out · $0.00*",
+        ]
+    )
     assert cassette.exists()
 
 
@@ -135,6 +88,7 @@ def test_a_recording_that_nothing_asks_for_is_a_warning_and_a_failure_when_stric
     lines = cassette.read_text(encoding="utf-8").splitlines(keepends=True)
     first = next(n for n, line in enumerate(lines) if line.startswith('{"request"'))
     extra = "".join(lines[first : first + 4]).replace("Say a number.", "Say nothing.")
+    extra = re.sub(r', "crc": "\w+"', "", extra)
     cassette.write_text("".join(lines) + extra, encoding="utf-8")
     lax = run()
     lax.assert_outcomes(passed=len(CELLS), warnings=1)
@@ -181,7 +135,7 @@ def test_plain_tests_replay_a_cassette_of_their_own(
         return pytester.runpytest("-p", "no:asyncio", *options)
 
     with LoopbackServer() as server:
-        for name, value in _connected(server).items():
+        for name, value in connected(server).items():
             monkeypatch.setenv(name, value)
         outcome().assert_outcomes(failed=2)
         assert server.requests == []

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
-from nbagents.errors import IncompleteReplyError, RequestCancelledError, RequestError
+from nbagents.errors import (
+    ConfigurationError,
+    IncompleteReplyError,
+    NotKeptWarning,
+    RequestCancelledError,
+    RequestError,
+)
 from nbagents.messages import (
     CreateResult,
     LLMMessage,
@@ -17,6 +24,7 @@ from nbagents.messages import (
     StreamChunk,
 )
 from nbagents.models._cassette.deck import Deck
+from nbagents.models._cassette.lines import Piece, Record
 from nbagents.models._cassette.replies import (
     chunk_of,
     error_in,
@@ -26,7 +34,6 @@ from nbagents.models._cassette.replies import (
     result_in,
     result_of,
 )
-from nbagents.models._cassette.tape import Piece, Record
 from nbagents.models._request import Asked, asked_of, final_request, parsed_in, plain_client
 from nbagents.models._wrapper import ClientWrapper
 
@@ -105,6 +112,8 @@ class CassetteClient(ClientWrapper):
         record = self._deck.next(request)
         if record is None and self._deck.mode == "replay" and not self._is_embedded:
             raise self._deck.miss(request)
+        if record is None:
+            self._deck.check_writable()
         return record
 
     @property
@@ -181,8 +190,12 @@ class CassetteClient(ClientWrapper):
             raise
 
     def _note(self, record: Record) -> None:
-        if self._deck.mode in ("record", "auto"):
+        if self._deck.mode not in ("record", "auto"):
+            return
+        try:
             self._deck.add(record)
+        except ConfigurationError as error:  # the reply was paid for: it is given all the same
+            warnings.warn(f"The reply is not recorded. {error}", NotKeptWarning, stacklevel=2)
 
     def _note_failure(
         self, request: dict[str, Any], pieces: Sequence[Piece], error: RequestError

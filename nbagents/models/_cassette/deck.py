@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 import os
 import threading
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from nbagents._keys import holds_key, named_like_secret
-from nbagents.errors import CassetteMissError, ConfigurationError
+from nbagents.errors import CassetteMissError, ConfigurationError, DamagedFileWarning
+from nbagents.models._cassette.file import append, begin_anew, check_writable
+from nbagents.models._cassette.lines import Record
 from nbagents.models._cassette.misses import miss
 from nbagents.models._cassette.request import canonical, fingerprint
 from nbagents.models._cassette.rules import Rule, normaliser
 from nbagents.models._cassette.tape import (
-    Record,
+    encode_default,
+    encode_header,
+    encode_record,
     read_tape,
     shown,
-    write_default,
-    write_header,
-    write_record,
 )
 
 __all__ = ["REPORT", "Deck", "Mode"]
@@ -66,13 +68,15 @@ class Deck:
         self.real_time = real_time
         self.recorded: list[Record] = []
         self._tape = read_tape(self.path)
+        self._tell_damage()
         self._rules = self._tape.rules if rules is None else rules
         self._normalised = normaliser(self._rules)
         self._lock = threading.Lock()
         self._by_key: dict[str, list[int]] = defaultdict(list)
         self._asked: dict[str, int] = defaultdict(int)
         self._played: set[int] = set()
-        self._begun = False
+        self._begun = self._anew = False
+        self._unwritten: list[bytes] = []
         for number, record in enumerate(self._tape.records):
             self._by_key[self._key(record.request)].append(number)
 
@@ -125,22 +129,34 @@ class Deck:
         """The error for a request that is not there."""
         return miss(request, [record.request for record in self._tape.records], self.path)
 
+    def check_writable(self) -> None:
+        """See that a record can be added, before its reply is asked and paid for.
+
+        Raises:
+            ConfigurationError: It cannot.
+        """
+        if self.mode in ("record", "auto"):
+            check_writable(self.path)
+
     def add(self, record: Record) -> None:
         """Record a request and its answer.
 
+        What cannot be written is known here all the same, and written with the next record.
+
         Raises:
-            ConfigurationError: It holds what looks like a key; nothing is written.
+            ConfigurationError: It holds what looks like a key, and nothing is written; or the
+                file cannot be written.
         """
         self.check(record)
         with self._lock:
-            self._begin()
-            write_record(self.path, record)
+            self._forget_old()
             number = len(self._tape.records)
             self._tape.records.append(record)
             self.recorded.append(record)
             key = self._key(record.request)
             self._by_key[key].append(number)
             self._asked[key] += 1
+            self._write(encode_record(record))
             self._note(number, recorded=True)
 
     def check(self, value: Any) -> None:
@@ -167,10 +183,10 @@ class Deck:
         if self.mode in ("live", "replay"):
             return
         with self._lock:
-            self._begin()
+            self._forget_old()
             if self._tape.defaults.get(asked) != found:
-                write_default(self.path, asked, found)
                 self._tape.defaults[asked] = found
+                self._write(encode_default(asked, found))
 
     def _note(self, number: int, *, recorded: bool = False) -> None:
         """Note that a record was used, for who waits outside the kernel too."""
@@ -180,16 +196,35 @@ class Deck:
             with Path(report).open("ab") as file:
                 file.write(json.dumps(line).encode() + b"\n")
 
-    def _begin(self) -> None:
-        """See that there is a file to add to; recording anew begins it anew."""
-        fresh = self.mode == "record" and not self._begun
-        if fresh:
+    def _forget_old(self) -> None:
+        """Forget what the file held, when recording anew."""
+        if self.mode == "record" and not self._begun:
             self._tape.records.clear()
             self._tape.defaults.clear()
             self._by_key.clear()
-        if fresh or not self.path.exists():
-            write_header(self.path, self._rules)
-        self._begun = True
+            self._begun = self._anew = True
+
+    def _write(self, content: bytes) -> None:
+        self._unwritten.append(content)
+        header, contents = encode_header(self._rules), b"".join(self._unwritten)
+        if self._anew:
+            begin_anew(self.path, header + contents)
+        else:
+            append(self.path, contents, header)
+        self._anew = False
+        self._unwritten.clear()
+
+    def _tell_damage(self) -> None:
+        if not self._tape.damage:
+            return
+        (number, why), *others = self._tape.damage
+        more = f" ({len(others)} more like it)" if others else ""
+        warnings.warn(
+            f"Line {number} of the cassette {shown(self.path)} cannot be trusted: {why}{more}. "
+            "What else it holds is used. Correct it, or delete the record and record it again.",
+            DamagedFileWarning,
+            stacklevel=3,
+        )
 
     def _key(self, request: Mapping[str, Any]) -> str:
         return fingerprint(self._normalised(dict(request)))

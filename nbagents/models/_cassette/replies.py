@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
 
 from nbagents import errors
 from nbagents.errors import (
@@ -18,10 +21,11 @@ from nbagents.errors import (
     RequestError,
 )
 from nbagents.messages import CreateResult, FunctionCall, RequestUsage, StreamChunk
-from nbagents.models._cassette.tape import Piece, Record
+from nbagents.models._cassette.lines import Piece, Record
 from nbagents.models._wire.server_errors import one_line
 
 __all__ = [
+    "can_be_played",
     "chunk_of",
     "error_in",
     "error_of",
@@ -35,6 +39,20 @@ _KINDS: dict[str, type[RequestError]] = {
     name: kind for name in errors.__all__ if issubclass(kind := getattr(errors, name), RequestError)
 }
 _NUMBERS = ("latency", "time_to_first_token")
+_USAGE = TypeAdapter(RequestUsage)
+
+
+class _Failure(BaseModel):
+    """What a cassette says of a failure."""
+
+    type: str
+    message: str
+    partial: str | None = None
+    request_id: str | None = None
+    status: int | None = None
+    retry_after: float | None = None
+    retryable: bool = False
+    usage: RequestUsage | None = None
 
 
 def result_of(result: CreateResult, pieces: Sequence[Piece]) -> dict[str, Any]:
@@ -58,18 +76,13 @@ def result_in(record: Record) -> CreateResult:
     Raises:
         ConfigurationError: Somebody changed the cassette, and what stands there is no reply.
     """
-    try:
+    with _told(record):
         return _result_in(record)
-    except (TypeError, KeyError, ValueError) as error:
-        raise ConfigurationError(
-            f"The reply recorded from line {record.line} of the cassette on is none "
-            f"({one_line(str(error), 200)}). Correct it, or delete the record and record it again."
-        ) from error
 
 
 def _result_in(record: Record) -> CreateResult:
     details = dict(record.details)
-    details["usage"] = RequestUsage(**details["usage"])
+    details["usage"] = _USAGE.validate_python(details["usage"])
     details.setdefault("content", _joined(record.pieces, "text"))
     if isinstance(details["content"], list):
         details["content"] = [FunctionCall(**call) for call in details["content"]]
@@ -81,6 +94,18 @@ def pieces_of(result: CreateResult) -> tuple[Piece, ...]:
     """A reply that was not streamed, as chunks: its reasoning, and its text."""
     thought = [Piece(result.thought, "reasoning")] if result.thought else []
     return (*thought, *([Piece(result.text)] if result.text else []))
+
+
+def can_be_played(record: Record) -> bool:
+    """Whether what stands there is a reply, or a failure."""
+    try:
+        if record.ending == "result":
+            result_in(record)
+        elif record.ending == "error":
+            error_in(record)
+    except ConfigurationError:
+        return False
+    return True
 
 
 def error_of(error: RequestError, pieces: Sequence[Piece]) -> dict[str, Any]:
@@ -99,18 +124,28 @@ def error_of(error: RequestError, pieces: Sequence[Piece]) -> dict[str, Any]:
 
 
 def error_in(record: Record) -> RequestError:
-    """The failure that was recorded."""
-    details = record.details
-    error = _KINDS.get(details["type"], ProtocolError)(
-        details["message"],
-        partial=details.get("partial", _joined(record.pieces, "text")),
-        request_id=details.get("request_id"),
-        status=details.get("status"),
-        retryable=details.get("retryable", False),
+    """The failure that was recorded.
+
+    Raises:
+        ConfigurationError: Somebody changed the cassette, and what stands there is no failure.
+    """
+    with _told(record):
+        return _error_in(record)
+
+
+def _error_in(record: Record) -> RequestError:
+    failure = _Failure.model_validate(record.details)
+    partial = _joined(record.pieces, "text") if failure.partial is None else failure.partial
+    error = _KINDS.get(failure.type, ProtocolError)(
+        failure.message,
+        partial=partial,
+        request_id=failure.request_id,
+        status=failure.status,
+        retryable=failure.retryable,
     )
     if isinstance(error, RateLimitError):
-        error.retry_after = details.get("retry_after")
-    error.usage = RequestUsage(**details["usage"]) if "usage" in details else None
+        error.retry_after = failure.retry_after
+    error.usage = failure.usage
     return error
 
 
@@ -127,6 +162,18 @@ def is_about_the_request(error: RequestError) -> bool:
 def chunk_of(piece: Piece) -> StreamChunk:
     """The chunk as it came."""
     return StreamChunk(piece.text, "reasoning" if piece.kind == "reasoning" else "text")
+
+
+@contextmanager
+def _told(record: Record) -> Iterator[None]:
+    """Say of an ending that somebody changed where it stands."""
+    try:
+        yield
+    except (TypeError, KeyError, ValueError) as error:
+        raise ConfigurationError(
+            f"The reply recorded from line {record.line} of the cassette on is none "
+            f"({one_line(str(error), 200)}). Correct it, or delete the record and record it again."
+        ) from error
 
 
 def _joined(pieces: Sequence[Piece], kind: str) -> str:

@@ -12,87 +12,49 @@ A tool that was offered is a line ``tool``, reasoning a line ``reasoning``. Inst
 ``result`` stands an ``error``, or ``left`` when the reader went before the end. The reply's text
 stands in its pieces alone. A line ``default`` says which model answered when none was named.
 
-An image is kept as its digest. A record is written in one piece, at the end of the file; what a
-killed process left unfinished is passed over.
+An image is kept as its digest. Beside the ending stands a checksum of the record, ``"crc"``:
+whoever changes a record by hand deletes it. What cannot be read is left out and told, and costs
+no other record.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from nbagents.errors import ConfigurationError
+from nbagents.models._cassette.lines import (
+    CHECKSUM,
+    Line,
+    Piece,
+    Record,
+    UnreadableLineError,
+    check_group,
+    checksum_of,
+    default_in,
+    groups_in,
+    is_as_written,
+    lines_in,
+    record_in,
+)
+from nbagents.models._cassette.replies import can_be_played
 from nbagents.models._cassette.rules import DEFAULT_RULES, Rule
 from nbagents.models._wire.unicode import mended
 
 __all__ = [
-    "Piece",
-    "Record",
     "Tape",
+    "encode_default",
+    "encode_header",
+    "encode_record",
     "read_tape",
     "shown",
-    "write_default",
-    "write_header",
-    "write_record",
 ]
 
 VERSION = 1
-_BEGINNINGS = ("request", "default")
-_ENDINGS = ("result", "error", "left")
-
-
-class Piece(NamedTuple):
-    """A chunk of a reply.
-
-    Attributes:
-        text: What came.
-        kind: ``"text"`` or ``"reasoning"``.
-        after: Seconds since the chunk before, or since the request was sent.
-    """
-
-    text: str
-    kind: str = "text"
-    after: float = 0.0
-
-
-@dataclass(frozen=True)
-class Record:
-    """One request and how it was answered.
-
-    Attributes:
-        request: The canonical request.
-        pieces: The chunks that came, in their order.
-        ending: ``"result"``, ``"error"`` or ``"left"``.
-        details: What is known of the ending.
-        line: Where in the file it begins; 0 when it was not read from one.
-    """
-
-    request: Mapping[str, Any]
-    pieces: tuple[Piece, ...]
-    ending: str
-    details: Mapping[str, Any]
-    line: int = 0
-
-    @property
-    def prompt(self) -> str:
-        """What was said last, as text."""
-        messages = self.request.get("messages") or [{}]
-        said = messages[-1].get("content") or ""
-        return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
-
-    @property
-    def reply(self) -> str:
-        """What came, as text: words, calls, or the failure."""
-        text = "".join(piece.text for piece in self.pieces if piece.kind == "text")
-        if text or self.ending == "left":
-            return text
-        said = self.details.get("content") or self.details.get("message") or ""
-        return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
 
 
 @dataclass
@@ -103,18 +65,20 @@ class Tape:
         rules: What is not compared.
         records: The recorded requests, in the order of the file.
         defaults: Which model answered, by the name that was asked for ("" for none).
+        damage: What is wrong with the file: a line's number, and what about it.
     """
 
     rules: Sequence[Rule] = DEFAULT_RULES
     records: list[Record] = field(default_factory=list)
     defaults: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    damage: list[tuple[int, str]] = field(default_factory=list)
 
 
 def read_tape(path: Path) -> Tape:
     """Read a cassette; one that does not exist is empty.
 
     Raises:
-        ConfigurationError: The file is no cassette, or a line of it is not as it should be.
+        ConfigurationError: The file is no cassette.
     """
     try:
         data = path.read_bytes()
@@ -124,123 +88,78 @@ def read_tape(path: Path) -> Tape:
         raise ConfigurationError(
             f"The cassette {shown(path)} cannot be read: {error.strerror}."
         ) from error
-    lines = list(_lines(data))
+    lines = list(lines_in(data))
     if not lines:
         return Tape()
-    first = lines[0].content
-    if first is None or first.get("nbagents_cassette") != VERSION:
-        raise ConfigurationError(
-            f"{shown(path)} is no cassette that this nbagents reads: its first line is not "
-            f'{{"nbagents_cassette": {VERSION}}}.'
-        )
-    tape = Tape(rules=first.get("rules", DEFAULT_RULES))
-    for group in _groups(lines[1:], path):
-        _read_group(group, tape, path)
+    tape = _begun(lines, path)
+    for group in groups_in(lines[1:]):
+        _read_group(group, tape)
     return tape
 
 
-def write_header(path: Path, rules: Sequence[Rule]) -> None:
-    """Begin the file anew with nothing but its header.
-
-    Raises:
-        ConfigurationError: It cannot be written.
-    """
-    header = _encoded([{"nbagents_cassette": VERSION, "rules": list(rules)}])
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_bytes(header)
-        fresh.replace(path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
+def encode_header(rules: Sequence[Rule]) -> bytes:
+    """The first line of a file."""
+    return _encoded([{"nbagents_cassette": VERSION, "rules": list(rules)}])
 
 
-def write_record(path: Path, record: Record) -> None:
-    """Add a record at the end of the file."""
+def encode_record(record: Record) -> bytes:
+    """The lines of a record."""
     request = dict(record.request)
     messages, tools = request.pop("messages", []), request.pop("tools", [])
-    lines: list[Mapping[str, Any]] = [{"request": request}]
+    lines: list[dict[str, Any]] = [{"request": request}]
     lines += [{"tool": tool} for tool in tools]
     lines += [{"message": message} for message in messages]
     lines += _runs(record.pieces)
     lines.append({record.ending: record.details})
-    _append(path, lines)
+    return _encoded(_with_checksum(lines))
 
 
-def write_default(path: Path, asked: str, found: Mapping[str, Any]) -> None:
-    """Note which model answered where ``asked`` was asked for."""
-    _append(path, [{"default": {"asked": asked, **found}}])
+def encode_default(asked: str, found: Mapping[str, Any]) -> bytes:
+    """The line that says which model answered where ``asked`` was asked for."""
+    return _encoded(_with_checksum([{"default": {"asked": asked, **found}}]))
 
 
-class _Line(NamedTuple):
-    number: int
-    content: dict[str, Any] | None
+def shown(path: Path) -> str:
+    """The path as messages name it: from here, when it is below; the same on every machine."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def _lines(data: bytes) -> Iterator[_Line]:
-    # Not splitlines(): U+2028 within JSON is content.
-    for number, text in enumerate(data.decode("utf-8", "replace").split("\n"), 1):
-        if not text.strip():
-            continue
-        try:
-            content = json.loads(text)
-        except (ValueError, RecursionError):
-            content = None
-        yield _Line(number, content if isinstance(content, dict) else None)
-
-
-def _groups(lines: Iterable[_Line], path: Path) -> Iterator[list[_Line]]:
-    """The lines of each record; one that was not finished is left out.
+def _begun(lines: Sequence[Line], path: Path) -> Tape:
+    """A tape with what its header says.
 
     Raises:
-        ConfigurationError: A line cannot be read, and the record goes on behind it.
+        ConfigurationError: It has none, and the file does not look like a cassette either.
     """
-    group: list[_Line] = []
-    for line in lines:
-        begins = line.content is not None and not line.content.keys().isdisjoint(_BEGINNINGS)
-        if begins:
-            if _is_whole(group):
-                yield group
-            group = []
-        elif group and group[-1].content is None:
-            raise _wrong(path, group[-1].number, "it is not a JSON object")
-        group.append(line)
-    if _is_whole(group):
-        yield group
+    header, rules = lines[0], lines[0].content.get("rules")
+    is_spoilt = header.kind != "nbagents_cassette" and any(
+        CHECKSUM in line.content for line in lines
+    )
+    if header.content.get("nbagents_cassette") != VERSION and not is_spoilt:
+        raise ConfigurationError(
+            f"{shown(path)} is no cassette that this nbagents reads: its first line is not "
+            f'{{"nbagents_cassette": {VERSION}}}.'
+        )
+    if rules is None:
+        return Tape(damage=[(1, "it is not the header; the usual rules are taken")])
+    return Tape(rules=rules)
 
 
-def _is_whole(group: Sequence[_Line]) -> bool:
-    last = group[-1].content if group else None
-    return last is not None and not last.keys().isdisjoint((*_ENDINGS, "default"))
-
-
-def _read_group(group: Sequence[_Line], tape: Tape, path: Path) -> None:
-    contents = [line.content or {} for line in group]
-    number = group[0].number
+def _read_group(group: Sequence[Line], tape: Tape) -> None:
     try:
-        if "default" in contents[0]:
-            found = dict(contents[0]["default"])
-            tape.defaults[found.pop("asked")] = found
-            return
-        tape.records.append(_record(contents, number))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        why = f"the record that begins there lacks something: {error!r}"
-        raise _wrong(path, number, why) from error
-
-
-def _record(contents: Sequence[dict[str, Any]], line: int) -> Record:
-    request = dict(contents[0]["request"])
-    pieces: list[Piece] = []
-    for content in contents[1:-1]:
-        for part in ("message", "tool"):
-            if part in content:
-                request.setdefault(f"{part}s", []).append(content[part])
-        for kind in ("text", "reasoning"):
-            if kind in content:
-                after = [*content.get("after", ()), *[0.0] * len(content[kind])]
-                pieces += map(Piece, content[kind], [kind] * len(content[kind]), after)
-    [(ending, details)] = contents[-1].items()
-    return Record(request, tuple(pieces), ending, dict(details), line)
+        check_group(group)
+        if not is_as_written(group):
+            why = f'it was changed since it was recorded (if by you, delete its "{CHECKSUM}")'
+            tape.damage.append((group[0].number, why))
+        if group[0].kind == "default":
+            asked, found = default_in(group[0])
+            tape.defaults[asked] = found
+        elif group[0].kind == "request":
+            record = record_in(group)
+            if is_as_written(group) or can_be_played(record):
+                tape.records.append(record)
+    except UnreadableLineError as error:
+        tape.damage.append((error.number, error.why))
 
 
 def _runs(pieces: Iterable[Piece]) -> Iterator[dict[str, Any]]:
@@ -253,39 +172,15 @@ def _runs(pieces: Iterable[Piece]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _append(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
-    try:
-        with path.open("ab+") as file:
-            torn = b""
-            if file.tell():
-                file.seek(-1, os.SEEK_END)
-                torn = b"" if file.read(1) == b"\n" else b"\n"
-            # One write: kernels that record into the same file do not mix their lines.
-            file.write(torn + _encoded(lines))
-    except OSError as error:
-        raise _unwritable(path, error) from error
+def _with_checksum(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    contents = [json.loads(_text(line)) for line in lines]
+    contents[-1][CHECKSUM] = checksum_of(contents)
+    return contents
 
 
 def _encoded(lines: Iterable[Mapping[str, Any]]) -> bytes:
-    texts = [mended(json.dumps(line, ensure_ascii=False)) for line in lines]
-    return "".join(f"{text}\n" for text in texts).encode()
+    return "".join(f"{_text(line)}\n" for line in lines).encode()
 
 
-def shown(path: Path) -> str:
-    """The path as messages name it: from here, when it is below; the same on every machine."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
-
-
-def _unwritable(path: Path, error: OSError) -> ConfigurationError:
-    return ConfigurationError(
-        f"The cassette {shown(path)} cannot be written: {error.strerror}. Choose another file, or "
-        "take the cassette out."
-    )
-
-
-def _wrong(path: Path, number: int, why: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"Line {number} of the cassette {shown(path)} cannot be used: {why}. Correct it, or "
-        "delete the record and record it again."
-    )
+def _text(line: Mapping[str, Any]) -> str:
+    return mended(json.dumps(line, ensure_ascii=False))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ from nbagents.errors import (
     BadRequestError,
     CassetteMissError,
     ConfigurationError,
+    DamagedFileWarning,
     IncompleteReplyError,
+    NotKeptWarning,
     RateLimitError,
 )
 from nbagents.messages import (
@@ -71,6 +75,10 @@ def text_of(path: Path) -> str:
 
 def edit(path: Path, change: Callable[[str], str]) -> None:
     path.write_text(change(text_of(path)), encoding="utf-8")
+
+
+def without_checksums(text: str) -> str:
+    return re.sub(r', "crc": "\w+"', "", text)
 
 
 def is_there(path: Path) -> bool:
@@ -341,8 +349,9 @@ async def test_a_key_in_a_reply_is_not_written_though_it_came_in_pieces(path: Pa
     with LoopbackServer() as server:
         server.will_reply(stream(chunk("sk-proj-abcd"), chunk("efgh12345678", "stop")))
         recording = RecordingChatCompletionClient(client_of(server), path)
-        with pytest.raises(ConfigurationError, match="looks like a key"):
-            await collect(recording, say("Hi"))
+        with pytest.warns(NotKeptWarning, match="looks like a key"):
+            events = await collect(recording, say("Hi"))
+    assert events[-1].content == "sk-proj-abcdefgh12345678"
     assert not is_there(path)
 
 
@@ -356,6 +365,9 @@ async def test_the_file_is_lines_of_json_to_read_and_to_edit(path: Path) -> None
     ]  # fmt: skip
     assert '["Grüß ", "Gott"]' in lines[3]
     edit(path, lambda text: text.replace("Gott", "Dich"))
+    with pytest.warns(DamagedFileWarning, match="Line 2 .* delete its .crc"):
+        replay(path)
+    edit(path, without_checksums)
     assert (await replay(path).create(say("Hi"))).content == "Grüß Dich"
 
 
@@ -373,12 +385,14 @@ async def test_a_new_recording_replaces_the_old_one_and_auto_adds_to_it(path: Pa
         await replay(path).create(say(text))
 
 
-async def test_what_a_killed_process_left_unfinished_is_passed_over(path: Path) -> None:
-    with LoopbackServer() as server:
-        live = client_of(server)
-        await RecordingChatCompletionClient(live, path).create(say("kept"))
-        edit(path, lambda text: text + '{"request": {"model": "m"}}\n{"text": ["ha')
-        await RecordingChatCompletionClient(live, path, mode="auto").create(say("later"))
+async def test_what_a_killed_process_left_unfinished_is_told_and_cut_off(path: Path) -> None:
+    live = ScriptedClient("one", "two")
+    await RecordingChatCompletionClient(live, path).create(say("kept"))
+    edit(path, lambda text: text + '{"request": {"model": "m"}}\n{"text": ["ha')
+    with pytest.warns(DamagedFileWarning, match="has no end|not a JSON object"):
+        recording = RecordingChatCompletionClient(live, path, mode="auto")
+    with pytest.warns(DamagedFileWarning, match="unfinished.* cut off"):
+        await recording.create(say("later"))
     for text in ("kept", "later"):
         assert (await replay(path).create(say(text))).finish_reason == "stop"
 
@@ -387,17 +401,55 @@ async def test_what_a_killed_process_left_unfinished_is_passed_over(path: Path) 
     ("spoilt", "said"),
     [
         (lambda text: text.replace('{"message"', '{"message', 1), "Line 3 .* not a JSON object"),
+        (lambda text: text.replace('"text"', '"texts"', 1), "Line 4 .* has to have one of"),
+        (lambda text: text.replace('"finish_reason"', '"finished"', 1), "Line 2 .* was changed"),
+        (lambda text: text.replace("nbagents_cassette", "something"), "Line 1 .* not the header"),
+    ],
+)
+async def test_a_spoilt_line_is_told_and_costs_no_other_record(
+    path: Path, spoilt: Any, said: str
+) -> None:
+    live = ScriptedClient("one", "two")
+    for text in ("Hi", "Ho"):
+        await RecordingChatCompletionClient(live, path, mode="auto").create(say(text))
+    edit(path, spoilt)
+    with pytest.warns(DamagedFileWarning, match=said):
+        client = replay(path)
+    assert (await client.create(say("Ho"))).content == "two"
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "said"),
+    [
         (lambda text: text.replace('"finish_reason"', '"finished"'), "line 2 .* finish_reason"),
         (lambda text: text.replace("nbagents_cassette", "something"), "no cassette"),
         (lambda text: text.replace('"nbagents_cassette": 1', '"nbagents_cassette": 9'), "reads"),
     ],
 )
-async def test_a_spoilt_file_names_the_line(path: Path, spoilt: Any, said: str) -> None:
-    with LoopbackServer() as server:
-        await RecordingChatCompletionClient(client_of(server), path).create(say("Hi"))
-    edit(path, spoilt)
+async def test_a_file_that_was_edited_wrongly_is_refused(
+    path: Path, spoilt: Any, said: str
+) -> None:
+    await RecordingChatCompletionClient(ScriptedClient("one"), path).create(say("Hi"))
+    edit(path, lambda text: spoilt(without_checksums(text)))
     with pytest.raises(ConfigurationError, match=said):
         await replay(path).create(say("Hi"))
+
+
+async def test_a_reply_that_cannot_be_written_is_given_and_written_later(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    recording = RecordingChatCompletionClient(ScriptedClient("one", "two"), path, mode="auto")
+    monkeypatch.setattr("os.write", full)
+    with pytest.warns(NotKeptWarning, match="No space left"):
+        assert (await recording.create(say("Hi"))).content == "one"
+    monkeypatch.undo()
+    await recording.create(say("Ho"))
+    assert [(await replay(path).create(say(text))).content for text in ("Hi", "Ho")] == [
+        "one", "two",
+    ]  # fmt: skip
 
 
 async def test_replays_are_instant_and_as_slow_as_they_were_on_demand(path: Path) -> None:

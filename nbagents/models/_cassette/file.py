@@ -1,0 +1,175 @@
+"""Adding to a cassette's file: whole records, from several kernels, whatever ends them."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from nbagents.errors import ConfigurationError, DamagedFileWarning
+from nbagents.models._cassette.lines import LAST, line_in
+from nbagents.models._cassette.tape import shown
+
+__all__ = ["append", "begin_anew", "check_writable"]
+
+_CHUNK = 4_096
+_EFFECTIVE = os.access in os.supports_effective_ids
+
+
+def append(path: Path, records: bytes, header: bytes) -> None:
+    """Add whole records at the end of the file, which begins with ``header`` if it is new.
+
+    Who writes at the same time waits. What a process that was stopped has left unfinished at the
+    end is cut off, and told. When it fails, the file is as it was.
+
+    Raises:
+        ConfigurationError: It cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _held(path) as (file, locked):
+            size = os.fstat(file).st_size
+            whole = _length_of_whole(file, size)
+            if whole < size and locked:
+                os.ftruncate(file, whole)
+                _tell_cut(path)
+                size = whole
+            _write(file, size, _before(file, size, header) + records)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def begin_anew(path: Path, content: bytes) -> None:
+    """Put a file with this content in the place of the one that is there.
+
+    Raises:
+        ConfigurationError: It cannot be written; what was there still is.
+    """
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_bytes(content)
+        fresh.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            fresh.unlink()
+        raise _unwritable(path, error) from error
+
+
+def check_writable(path: Path) -> None:
+    """See that there is something to write to, before a reply is paid for.
+
+    Raises:
+        ConfigurationError: There is not.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            os.close(os.open(path, os.O_WRONLY))
+        elif not os.access(path.parent, os.W_OK, effective_ids=_EFFECTIVE):
+            raise PermissionError(0, "nothing may be written into its folder")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[tuple[int, bool]]:
+    """The open file that bears the name, and whether it is ours alone."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0))
+        try:
+            locked = _lock(file)
+            # While we waited, another one may have begun the file anew.
+            if not locked or _is_at(path, file):
+                yield file, locked
+                return
+        finally:
+            os.close(file)
+
+
+def _lock(file: int) -> bool:
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except (ImportError, OSError):  # Windows, or a file system without locks
+        return False
+    return True
+
+
+def _is_at(path: Path, file: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file))
+    except FileNotFoundError:
+        return False
+
+
+def _length_of_whole(file: int, size: int) -> int:
+    """Where the unfinished record at the end begins; ``size`` where there is none."""
+    if not size or _ends_record(_last_line(file, size)):
+        return size
+    end = size
+    for line in reversed(_read(file, 0, size).splitlines(keepends=True)):
+        # A line that is finished, but cannot be read, was not torn by a process that stopped.
+        if line.endswith(b"\n") and (_ends_record(line) or not line_in(0, line.strip()).kind):
+            break
+        end -= len(line)
+    return end
+
+
+def _ends_record(line: bytes) -> bool:
+    return line_in(0, line.strip()).kind in LAST
+
+
+def _last_line(file: int, size: int) -> bytes:
+    start = max(0, size - _CHUNK)
+    while True:
+        data = _read(file, start, size).removesuffix(b"\n")
+        if b"\n" in data or not start:
+            return data.rpartition(b"\n")[2]
+        start = max(0, size - 4 * (size - start))
+
+
+def _read(file: int, start: int, end: int) -> bytes:
+    os.lseek(file, start, os.SEEK_SET)
+    data = b""
+    while len(data) < end - start and (more := os.read(file, end - start - len(data))):
+        data += more
+    return data
+
+
+def _before(file: int, size: int, header: bytes) -> bytes:
+    """What has to stand before a new record."""
+    if not size:
+        return header
+    return b"" if _read(file, size - 1, size) == b"\n" else b"\n"
+
+
+def _write(file: int, size: int, data: bytes) -> None:
+    """Write all of it behind the first ``size`` bytes, or nothing."""
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(file, rest) :]
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(file, size)
+        raise
+
+
+def _tell_cut(path: Path) -> None:
+    warnings.warn(
+        f"The last record of the cassette {shown(path)} was unfinished, as the process that wrote "
+        "it was stopped; it has been cut off.",
+        DamagedFileWarning,
+        stacklevel=3,
+    )
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"The cassette {shown(path)} cannot be written: {error.strerror}. Choose another file, or "
+        "take the cassette out."
+    )
