@@ -2,11 +2,20 @@
 
 from nbagents.agents._approval import Approve, asking
 from nbagents.agents._chat import ChatAgent, Event
-from nbagents.agents._events import Cleared, TurnEnded, TurnEvent, TurnStarted
+from nbagents.agents._events import (
+    CallAsked,
+    CallStarted,
+    Cleared,
+    TurnEnded,
+    TurnEvent,
+    TurnStarted,
+)
 from nbagents.agents._limits import TurnLimits
 
 __all__ = [
     "Approve",
+    "CallAsked",
+    "CallStarted",
     "ChatAgent",
     "Cleared",
     "Event",

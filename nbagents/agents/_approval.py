@@ -30,7 +30,13 @@ def asking(asker: Approve) -> Iterator[None]:
         _asker.reset(token)
 
 
-async def approved(call: FunctionCall, tool: Tool, approve: Approve | bool | None) -> bool | None:
+async def approved(
+    call: FunctionCall,
+    tool: Tool,
+    approve: Approve | bool | None,
+    *,
+    on_asked: Callable[[], None] = lambda: None,
+) -> bool | None:
     """Whether a call may run; None when somebody should be asked and nobody can.
 
     A tool's own ``approve`` comes before the agent's. Without either, tools that are marked as
@@ -45,6 +51,7 @@ async def approved(call: FunctionCall, tool: Tool, approve: Approve | bool | Non
     asked = asked or _asker.get() or _hooks.ask_person
     if asked is None:
         return None
+    on_asked()
     answer: Any = asked(call, tool)
     # Nothing but True is a yes: "no", which a person may have typed, would count as one.
     return (await answer if inspect.isawaitable(answer) else answer) is True

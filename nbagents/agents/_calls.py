@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nbagents._cancellation import CancellationToken
 from nbagents.agents._approval import Approve, approved
+from nbagents.agents._events import CallAsked, CallStarted
 from nbagents.messages import FunctionCall, FunctionExecutionResult, FunctionExecutionResultMessage
 from nbagents.tools import Tool, execute_call
 
@@ -26,10 +27,12 @@ async def run_calls(
     *,
     approve: Approve | bool | None = None,
     cancellation_token: CancellationToken | None = None,
+    tell: Callable[[CallAsked | CallStarted], None] = lambda _: None,
 ) -> FunctionExecutionResultMessage:
     """Run the calls of a reply and return their results, in the order of the calls.
 
-    A call that fails or is not allowed has a result that says so; the others go on.
+    A call that fails or is not allowed has a result that says so; the others go on. ``tell`` hears
+    when somebody is asked and when a call runs.
     """
     asking = asyncio.Lock()
 
@@ -38,9 +41,12 @@ async def run_calls(
         if tool is not None:
             # A person is asked one thing at a time.
             async with asking:
-                allowed = await approved(call, tool, approve)
+                allowed = await approved(
+                    call, tool, approve, on_asked=lambda: tell(CallAsked(call))
+                )
             if not allowed:
                 return _refused(call, _NOBODY if allowed is None else _DENIED)
+        tell(CallStarted(call))
         return await execute_call(call, tools, cancellation_token=cancellation_token)
 
     async with asyncio.TaskGroup() as group:

@@ -277,7 +277,11 @@ class ChatAgent:
             meter.count(len(reply.content))
             yield reply
             results = run_calls(
-                reply.content, self.tools, approve=self.approve, cancellation_token=token
+                reply.content,
+                self.tools,
+                approve=self.approve,
+                cancellation_token=token,
+                tell=self._watchers.tell,
             )
             with self._turns.waiting():
                 answers = await meter.wait(results)

@@ -12,12 +12,15 @@ from weakref import WeakKeyDictionary
 from nbagents.messages import (
     AssistantMessage,
     CreateResult,
+    FunctionCall,
     FunctionExecutionResultMessage,
     StreamChunk,
     UserMessage,
 )
 
 __all__ = [
+    "CallAsked",
+    "CallStarted",
     "Cleared",
     "TurnEnded",
     "TurnEvent",
@@ -53,6 +56,28 @@ class TurnEnded:
 
 
 @dataclass(frozen=True)
+class CallAsked:
+    """Somebody is asked whether a call may run.
+
+    Attributes:
+        call: The call.
+    """
+
+    call: FunctionCall
+
+
+@dataclass(frozen=True)
+class CallStarted:
+    """A call runs.
+
+    Attributes:
+        call: The call.
+    """
+
+    call: FunctionCall
+
+
+@dataclass(frozen=True)
 class Cleared:
     """The conversation was forgotten."""
 
@@ -61,12 +86,15 @@ TurnEvent: TypeAlias = (
     TurnStarted
     | StreamChunk
     | AssistantMessage
+    | CallAsked
+    | CallStarted
     | FunctionExecutionResultMessage
     | CreateResult
     | TurnEnded
     | Cleared
 )
-"""In order: a start; for each round chunks, then calls and their results; a result; an end."""
+"""In order: a start; for each round chunks, then calls, what becomes of each, and their results; a
+result; an end."""
 
 Watcher: TypeAlias = Callable[[TurnEvent], None]
 

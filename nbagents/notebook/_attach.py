@@ -16,7 +16,7 @@ from nbagents.notebook._variables import NotThereError, did_you_mean, find, refu
 if TYPE_CHECKING:
     from nbagents.messages import Image
 
-__all__ = ["LIMIT", "Attachments", "attach"]
+__all__ = ["LIMIT", "Attachments", "attach", "look_up"]
 
 LIMIT = 10_000
 """Characters of one object that are sent at most, some 2,500 tokens."""
@@ -56,7 +56,7 @@ def attach(
     parts: list[str | Image] = []
     notes = []
     for name in names:
-        value = _look_up(name, namespace)
+        value = look_up(name, namespace)
         picture = picture_of(value)
         if picture is None:
             part, note = _text(name, value, limit)
@@ -73,7 +73,12 @@ def attach(
     return Attachments(parts, tuple(notes))
 
 
-def _look_up(name: str, namespace: Mapping[str, object]) -> object:
+def look_up(name: str, namespace: Mapping[str, object]) -> object:
+    """Return the object of that name.
+
+    Raises:
+        ConfigurationError: There is none, or it is a password or key.
+    """
     try:
         value = find(name, namespace)
     except NotThereError:

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from nbagents.agents import ChatAgent, TurnEnded, TurnEvent, TurnLimits, asking
+from nbagents.agents import (
+    CallAsked,
+    CallStarted,
+    ChatAgent,
+    TurnEnded,
+    TurnEvent,
+    TurnLimits,
+    asking,
+)
 from nbagents.errors import BudgetExceededError, ConfigurationError, TurnLimitError
 from nbagents.messages import (
     AssistantMessage,
@@ -205,6 +213,7 @@ async def test_who_watches_sees_every_turn_whoever_asks() -> None:
     assert kinds == [
         "TurnStarted",
         "AssistantMessage",
+        "CallStarted",
         "FunctionExecutionResultMessage",
         "CreateResult",
         "TurnEnded",
@@ -216,6 +225,21 @@ async def test_who_watches_sees_every_turn_whoever_asks() -> None:
     stop()
     await agent.clear()
     assert isinstance(seen[-1], TurnEnded)
+
+
+async def test_who_watches_is_told_who_waits_for_an_answer_and_what_runs() -> None:
+    seen: list[TurnEvent] = []
+    two = calls(("delete", {"name": "x"}), ("delete", {"name": "y"}))
+    agent = _agent(two, "Done.", tools=[delete], approve=lambda call, tool: "x" in call.arguments)
+    agent.watch(seen.append)
+    await agent.ask("go")
+    told = [event for event in seen if isinstance(event, CallAsked | CallStarted)]
+    asked = [(type(event), json.loads(event.call.arguments)["name"]) for event in told]
+    assert sorted(asked, key=lambda each: each[1]) == [
+        (CallAsked, "x"),
+        (CallStarted, "x"),
+        (CallAsked, "y"),
+    ]
 
 
 def test_two_tools_of_one_name_are_refused() -> None:

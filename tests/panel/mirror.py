@@ -65,9 +65,6 @@ class Mirror:
     def _busy(self, content: Mapping[str, Any]) -> None:
         self.busy, self.waiting_for = content["busy"], content["waiting_for"]
 
-    def _totals(self, content: Mapping[str, Any]) -> None:
-        self.totals = content["text"]
-
     def _whole(self, content: Mapping[str, Any]) -> None:
         self.messages = [dict(message) for message in content["messages"]]
         self.busy, self.waiting_for = content["busy"], content["waiting_for"]

@@ -105,7 +105,7 @@ class Room:
 
     def tell(self, kind: str, **content: Any) -> None:
         """Say what a kernel says; what is counted gets the next number."""
-        if kind in ("message", "blocks", "removed", "busy", "totals"):
+        if kind in ("message", "blocks", "removed", "busy"):
             content = {"seq": next(self._seq)} | content
         self.page.evaluate("content => tell(content)", {"kind": kind, **content})
         self.settle()

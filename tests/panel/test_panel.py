@@ -336,6 +336,8 @@ def test_a_variable_that_is_not_there_is_said_and_nothing_is_sent() -> None:
         [error] = front.of("error")
         assert error["request"] == "r1"
         assert error["text"].startswith("There is no variable no_such_thing")
+        with pytest.raises(ConfigurationError, match="There is no variable no_such_thing"):
+            panel.send("Look", attach=["no_such_thing"])
         assert agent.client.requests == []
 
 

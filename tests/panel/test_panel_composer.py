@@ -148,7 +148,7 @@ def test_a_draft_survives_every_update_and_a_view_that_is_made_anew(room):
     room.whole(message("u1", "one"), message("a2", status="streaming"), busy=True)
     room.tell("blocks", id="a2", part="blocks", start=0, keep=0, html=["<p>x</p>"])
     room.tell("removed", ids=["u1"])
-    room.tell("totals", text="1 token")
+    room.tell("busy", busy=False)
     found = room.draft.evaluate("area => [area.value, area.selectionStart, area.selectionEnd]")
     assert found == ["my th", 2, 4]
     room.page.evaluate("async () => { view.close(); view = await open_view(); }")

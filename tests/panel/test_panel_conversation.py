@@ -31,7 +31,7 @@ def test_it_starts_from_the_saved_state_and_asks_for_what_has_happened_since(roo
     ]
     assert room.see(".nba-name").inner_text() == "tutor"
     assert room.see(".nba-totals").inner_text() == "12 tokens"
-    assert room.sent() == [{"kind": "whole"}]
+    assert room.sent() == [{"kind": "whole", "fresh": True}]
 
 
 def test_a_message_that_is_told_again_replaces_what_was_shown_in_its_place(room):
@@ -85,7 +85,7 @@ def test_a_gap_makes_it_ask_for_everything_once(room, wrong):
     room.tell("blocks", part="blocks", html=["<p>x</p>"], **wrong)
     assert len(room.sent("whole")) == 2
     room.whole(message("a1", "repaired"), seq=9)
-    room.tell("totals", text="7 tokens")
+    room.tell("busy", busy=False)
     assert room.see(".nba-block").inner_text() == "repaired"
     assert len(room.sent("whole")) == 2
 
@@ -112,14 +112,18 @@ def test_reasoning_is_folded_and_stays_as_the_reader_left_it(room):
     assert fold.inner_text().split() == ["Reasoning", "hm,", "yes", "ok"]
 
 
-def test_nothing_is_retried_of_a_note_or_while_a_call_waits(room):
+def test_a_turn_is_retried_by_its_last_message_and_a_note_never(room):
     room.mount(message("a1", role="system", source="nbagents", notes=["No key is set."]))
     retry = room.see("button[aria-label=Retry]:visible")
     assert retry.count() == 0
-    for state, offered in (("asked", 0), ("running", 0), ("denied", 1), ("done", 1)):
-        room.tell("message", message=message("a2", calls=[{**CALL, "state": state}]))
-        room.settle()
+    states = [("asked", "complete", 0), ("denied", "complete", 0), ("stopped", "cancelled", 1)]
+    for state, status, offered in states:
+        calls = [{**CALL, "state": state}]
+        room.tell("message", message=message("a2", calls=calls, status=status))
         assert (state, retry.count()) == (state, offered)
+    room.tell("message", message=message("a2", calls=calls))
+    room.tell("message", message=message("a3", "It is done."))
+    assert retry.count() == 1
 
 
 def test_a_call_that_asks_is_approved_or_denied(room):
@@ -140,6 +144,21 @@ def test_a_call_that_asks_is_approved_or_denied(room):
     assert room.see(".nba-call .nba-state").all_inner_texts() == ["running", "denied"]
 
 
+def test_what_is_approved_is_seen_whole_and_folded_again(room):
+    room.mount()
+    call = {**CALL, "arguments": '{"text": "%s end"}' % ("long " * 60), "state": "asked"}
+    room.whole(message("a1", calls=[call], status="streaming"))
+    given = room.see(".nba-call pre").first
+    assert given.is_visible()
+    assert given.inner_text().endswith('end"\n}')
+    room.press("Approve write_file").click()
+    assert not given.is_visible()
+    room.tell("message", message=message("a2", calls=[{**call, "id": "2", "state": "approval"}]))
+    waits = room.see(".nba-message").last
+    assert "waits for approval" in waits.inner_text()
+    assert waits.get_by_role("button", name="Approve").count() == 0
+
+
 def test_a_call_shows_arguments_and_result_when_it_is_unfolded(room):
     room.mount()
     room.whole(message("a1", calls=[{**CALL, "state": "running"}]))
@@ -148,7 +167,7 @@ def test_a_call_shows_arguments_and_result_when_it_is_unfolded(room):
     done = {**CALL, "result": "6 rows\nwritten", "state": "done"}
     room.tell("message", message=message("a1", calls=[done]))
     assert lines(card) == [
-        "write_file", '{ "rows": 6 }', "done", "Arguments", "{", '  "rows": 6', "}",
+        "write_file", "done", "Arguments", "{", '  "rows": 6', "}",
         "Result", "6 rows", "written",
     ]  # fmt: skip
     failed = {**done, "is_error": True}

@@ -156,6 +156,25 @@ def test_below_the_view_stands_a_copy_that_is_kept_up_to_date(kernel: PanelKerne
     kernel.run("panel.close()")
 
 
+def test_a_page_that_has_not_seen_the_cell_run_gets_the_copy_by_the_panel(
+    panel: PanelKernel,
+) -> None:
+    panel.run("client.replies[:0] = ['**Yes**', '**No**']")
+    panel.say({"kind": "whole", "fresh": True})
+    panel.say({"kind": "send", "text": "a"})
+    panel.listen(lambda: panel.last("m2")["status"] == "complete")
+    panel.say({"kind": "whole"})
+    panel.hear(1)
+    assert panel.of("copy") == []
+    panel.say({"kind": "whole", "fresh": True})
+    panel.listen(lambda: len(panel.of("copy")) == 1)
+    panel.say({"kind": "send", "text": "b"})
+    panel.listen(lambda: len(panel.of("copy")) == 2)
+    first, second = (content["data"]["text/markdown"] for content in panel.of("copy"))
+    assert ("**Yes**" in first, "**No**" in first) == (True, False)
+    assert "**No**" in second
+
+
 def test_the_magic_opens_the_notebooks_own_conversation(kernel: PanelKernel) -> None:
     kernel.run("%%chat\nWhat is a panel?")
     kernel.run("own = %chat_panel")

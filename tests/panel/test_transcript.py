@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbagents.agents import Cleared, TurnEnded, TurnEvent, TurnStarted
+from nbagents.agents import CallAsked, CallStarted, Cleared, TurnEnded, TurnEvent, TurnStarted
 from nbagents.errors import ContentFilterError, IncompleteReplyError, ServerError
 from nbagents.messages import (
     AssistantMessage,
@@ -102,6 +102,8 @@ def test_calls_stand_with_the_reply_that_asked_for_them_and_get_their_results() 
     calls = AssistantMessage(content=[CALL], source="tutor", thought="Let me see.")
     transcript = seen(asked(), StreamChunk("Let me see."), calls)
     call = {"id": "c1", "name": "add", "arguments": '{"a": 1}', "result": "", "is_error": False}
+    assert transcript.messages[-1]["calls"] == [{**call, "state": "waiting"}]
+    transcript.see(CallStarted(CALL))
     assert transcript.messages[-1]["calls"] == [{**call, "state": "running"}]
     transcript.see(FunctionExecutionResultMessage(content=[ANSWER]))
     assert transcript.messages[-2]["calls"] == [{**call, "result": "2", "state": "done"}]
@@ -122,6 +124,30 @@ def test_a_call_that_was_denied_stays_denied() -> None:
     transcript.mark("c1", "denied")
     transcript.see(FunctionExecutionResultMessage(content=[ANSWER]))
     assert transcript.messages[-2]["calls"][0]["state"] == "denied"
+
+
+def test_a_call_says_that_somebody_is_asked_and_only_then_that_it_runs() -> None:
+    later = FunctionCall(id="c2", name="add", arguments="{}")
+    transcript = seen(asked(), AssistantMessage(content=[CALL, later], source="tutor"))
+    states = [[call["state"] for call in transcript.messages[-1]["calls"]]]
+    for event in (CallAsked(CALL), CallStarted(CALL), CallAsked(later)):
+        transcript.see(event)
+        states.append([call["state"] for call in transcript.messages[-1]["calls"]])
+    assert states == [
+        ["waiting", "waiting"],
+        ["approval", "waiting"],
+        ["running", "waiting"],
+        ["running", "approval"],
+    ]
+
+
+def test_a_turn_that_is_stopped_while_a_call_runs_says_so() -> None:
+    calls = AssistantMessage(content=[CALL], source="tutor")
+    transcript = seen(asked(), calls, CallStarted(CALL), TurnEnded(asyncio.CancelledError()))
+    message = transcript.messages[-1]
+    assert (message["status"], message["notes"]) == ("cancelled", [STOPPED])
+    assert message["calls"][0]["state"] == "stopped"
+    assert transcript.busy is False
 
 
 def test_images_are_shown_and_attached_objects_named() -> None:

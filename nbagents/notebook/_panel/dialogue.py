@@ -67,7 +67,7 @@ class Dialogue:
         self.waiting_for: str | None = None
         self._viewers: list[Viewer] = []
         self._outbox = Outbox(self._paint)
-        self._shown: tuple[bool, str | None, str] = (False, None, "")
+        self._shown: tuple[bool, str | None] = (False, None)
         self._asking: dict[asyncio.Task[Any], tuple[Viewer, str | None]] = {}
         self._started: set[asyncio.Task[Any]] = set()
         self._approvals: dict[str, asyncio.Future[bool]] = {}
@@ -186,12 +186,10 @@ class Dialogue:
         self._mark(call.id, "asked")
         try:
             allowed = await asked
-        except asyncio.CancelledError:
-            self._mark(call.id, "denied")
-            raise
         finally:
             del self._approvals[call.id]
-        self._mark(call.id, "running" if allowed else "denied")
+        if not allowed:
+            self._mark(call.id, "denied")
         return allowed
 
     async def call_when_free(self, function: Callable[[], T]) -> T:
@@ -280,11 +278,9 @@ class Dialogue:
 
     def _paint(self) -> None:
         changes = self.transcript.take()
-        shown = (not self.idle, self.waiting_for, str(self.transcript.totals))
-        if shown[:2] != self._shown[:2]:
+        shown = (not self.idle, self.waiting_for)
+        if shown != self._shown:
             changes.append({"kind": "busy", "busy": shown[0], "waiting_for": shown[1]})
-        if shown[2] != self._shown[2]:
-            changes.append({"kind": "totals", "text": shown[2]})
         self._shown = shown
         for viewer in self._viewers:
             try:

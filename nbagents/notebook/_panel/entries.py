@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CallState", "Entry", "call_data", "entry_of_prompt"]
 
-CallState: TypeAlias = Literal["asked", "running", "done", "denied"]
+CallState: TypeAlias = Literal[
+    "waiting", "asked", "approval", "running", "done", "denied", "stopped"
+]
+"""``asked`` is by the panels' buttons, ``approval`` by a cell or by the user's own code."""
 
 # What `attach` writes of an object: its name and kind, and then the object in a fence.
 _ATTACHED = re.compile(r"`([^`\n]+)` \(([^\n]*)\):\n(?=[`~]{3})")

@@ -97,9 +97,10 @@ class Approve(_Message):
 
 
 class Whole(_Message):
-    """Send everything: a view has opened, or a message was lost."""
+    """Send everything: a page has opened the panel (``fresh``), or a message was lost."""
 
     kind: Literal["whole"] = "whole"
+    fresh: bool = False
 
 
 Inbound: TypeAlias = Send | Edit | Retry | Stop | Clear | Restore | Complete | Approve | Whole

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from nbagents._keys import named_like_secret
@@ -14,7 +15,7 @@ from nbagents.notebook._variables import user_variables
 if TYPE_CHECKING:
     from nbagents.notebook._attach import Attachments
 
-__all__ = ["attached", "mentions", "variables"]
+__all__ = ["attached", "check_names", "mentions", "variables"]
 
 _OFFERED = 50
 _SIZED = (str, bytes, list, tuple, dict, set, frozenset)
@@ -55,8 +56,28 @@ def attached(names: Sequence[str], namespace: Mapping[str, object], *, vision: b
     """
     from nbagents.notebook._attach import attach
 
-    try:
+    with _without_options():
         return attach(names, namespace, vision=vision)
+
+
+def check_names(names: Sequence[str], namespace: Mapping[str, object]) -> None:
+    """Raise where something is to be attached that is not there, or a secret.
+
+    Raises:
+        ConfigurationError: It says what.
+    """
+    from nbagents.notebook._attach import look_up
+
+    with _without_options():
+        for name in names:
+            look_up(name, namespace)
+
+
+@contextmanager
+def _without_options() -> Iterator[None]:
+    """Say what is wrong in words for a panel, which has no command line."""
+    try:
+        yield
     except ConfigurationError as error:
         words = str(error).replace("--with: t", "T").replace("--with ", "@").replace(" by -m", "")
         raise ConfigurationError(words) from error

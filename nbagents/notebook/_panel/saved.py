@@ -4,7 +4,7 @@ A widget's view shows nothing in a notebook that is only read, and a bundle that
 cannot be updated without making the view anew. So a second output stands below the view: the
 conversation as it is then, brought up to date after each reply. The panel's style sheet hides it
 where the view lives. Front ends bring such an output up to date while the page stays open in
-which its cell ran; after that it shows what was last said there.
+which its cell ran; after that the panel's own front end does, where it can.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import secrets
 import sys
 from asyncio import TimerHandle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nbagents.loop import engine
@@ -39,9 +39,18 @@ LONGEST = 50_000
 
 
 class SavedCopy:
-    """An output of the cell that shows a panel; its methods are called on any thread."""
+    """An output of the cell that shows a panel; its methods are called on any thread.
 
-    def __init__(self) -> None:
+    Args:
+        hand: Gives the output's data to the panel's front end.
+
+    Attributes:
+        by_hand: Whether it is needed: a page shows the output that has not seen its cell run.
+    """
+
+    def __init__(self, hand: Callable[[Mapping[str, str]], None]) -> None:
+        self.by_hand = False
+        self._hand = hand
         self._slot = f"nbagents-{secrets.token_hex(8)}"
         self._published = False
         self._due: TimerHandle | None = None
@@ -51,7 +60,7 @@ class SavedCopy:
         """Show the conversation in the cell that is running, if there is a kernel."""
         publisher = _publisher()
         if publisher is not None:
-            self._published = True
+            self._published, self.by_hand = True, False
             self._send(publisher, saved_bundle(messages), update=False)
 
     def renew(self, messages: Sequence[Mapping[str, Any]]) -> None:
@@ -72,7 +81,10 @@ class SavedCopy:
         self._due = None
         publisher = _publisher()
         if publisher is not None:
-            self._send(publisher, saved_bundle(self._messages), update=True)
+            bundle = saved_bundle(self._messages)
+            self._send(publisher, bundle, update=True)
+            if self.by_hand:
+                self._hand(bundle)
 
     def _send(self, publisher: Any, bundle: dict[str, str], *, update: bool) -> None:
         publisher.publish(bundle, {}, transient={"display_id": self._slot}, update=update)

@@ -9,7 +9,7 @@ from asyncio import CancelledError
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nbagents.agents import Cleared, TurnEnded, TurnEvent, TurnStarted
+from nbagents.agents import CallAsked, CallStarted, Cleared, TurnEnded, TurnEvent, TurnStarted
 from nbagents.errors import ContentFilterError, IncompleteReplyError, NbAgentsError, RequestError
 from nbagents.messages import (
     AssistantMessage,
@@ -79,6 +79,10 @@ class Transcript:
                 self._grow(event)
             case AssistantMessage():
                 self._call(event)
+            case CallAsked(call):
+                self.mark(call.id, "approval")
+            case CallStarted(call):
+                self.mark(call.id, "running")
             case FunctionExecutionResultMessage():
                 self._take_results(event)
                 self._touch(self._add("assistant", self._name, status="waiting"))
@@ -167,7 +171,7 @@ class Transcript:
         if message.thought and not entry.text and not entry.reasoning:
             entry.reasoning.settle(message.thought)
         if isinstance(message.content, list):
-            entry.calls += [call_data(call, "running") for call in message.content]
+            entry.calls += [call_data(call, "waiting") for call in message.content]
         self._touch(entry)
 
     def _take_results(self, message: FunctionExecutionResultMessage) -> None:
@@ -191,13 +195,15 @@ class Transcript:
         self.busy = False
         asked = next((entry for entry in reversed(self._entries) if entry.role == "user"), None)
         start = self._entries.index(asked) if asked is not None else len(self._entries)
-        for entry in self._entries[start:]:
-            entry.forgotten = error is not None
-            if not entry.grows and error is None:
-                continue
-            if entry.grows:
-                self._break_off(entry, error)
+        turn = self._entries[start:]
+        replies = [entry for entry in turn if entry.role == "assistant"]
+        # A turn may end while its calls run: then its last reply grows no longer.
+        open_ = replies[-1:] if error is not None else [each for each in replies if each.grows]
+        for entry in open_:
+            self._break_off(entry, error)
             self._touch(entry)
+        for entry in turn:
+            entry.forgotten = error is not None
 
     def _break_off(self, entry: Entry, error: BaseException | None) -> None:
         partial = error.partial if isinstance(error, RequestError) else ""
@@ -205,7 +211,7 @@ class Transcript:
         entry.reasoning.settle(entry.reasoning.markdown)
         entry.status = _status(error)
         for call in entry.calls:
-            call["state"] = "done" if call["state"] == "running" else call["state"]
+            call["state"] = call["state"] if call["state"] in ("done", "denied") else "stopped"
         if error is not None:
             entry.notes.append(words_for(error))
 

@@ -30,7 +30,7 @@ from nbagents.notebook._panel.inbound import (
     check,
     read,
 )
-from nbagents.notebook._panel.mentions import mentions, variables
+from nbagents.notebook._panel.mentions import check_names, mentions, variables
 from nbagents.notebook._panel.saved import SavedCopy, saved_bundle
 from nbagents.notebook._panel.transcript import words_for
 
@@ -80,7 +80,8 @@ class ChatPanel(anywidget.AnyWidget):
     def __init__(self, agent: ChatAgent | ChatCompletionClient, **kwargs: Any) -> None:
         self.agent = _agent(agent)
         self._seq = 0
-        self._saved = SavedCopy()
+        self._pages = 0
+        self._saved = SavedCopy(self._hand_copy)
         super().__init__(**kwargs)
         self.set_trait("name", self.agent.name)
         self.on_msg(self._received)
@@ -95,10 +96,11 @@ class ChatPanel(anywidget.AnyWidget):
             attach: Names of the kernel's variables.
 
         Raises:
-            ConfigurationError: There is nothing to send, or too much.
+            ConfigurationError: There is nothing to send, or too much, or no such variable.
         """
         message = Send(text=text, images=[*images], attach=[*attach])
         check(message)
+        check_names(attach, variables())
         self._post(message)
 
     def stop(self) -> None:
@@ -125,6 +127,10 @@ class ChatPanel(anywidget.AnyWidget):
     def restore(self) -> None:
         """Bring back what was cleared last."""
         self._post(Restore())
+
+    def approve(self, call: str, *, allowed: bool = True) -> None:
+        """Say whether the call of that id may run; where nobody has asked nothing is done."""
+        self._post(Approve(call=call, allowed=allowed))
 
     def say(self, text: str) -> None:
         """Add a line to the conversation that is nobody's, and that the agent does not see."""
@@ -227,6 +233,17 @@ class ChatPanel(anywidget.AnyWidget):
                 self._tell({"kind": "completions", "request": message.request, "items": items})
             case Whole():
                 self._tell_all(dialogue)
+                self._pages += message.fresh
+                self._renew_copies()
+
+    def _renew_copies(self) -> None:
+        """Have the copy below the panel right in a page that was loaded after its cell ran."""
+        if self._pages > 1:
+            self._saved.by_hand = True
+            self._saved.renew(self.messages)
+
+    def _hand_copy(self, data: Mapping[str, str]) -> None:
+        self._tell({"kind": "copy", "view": self.model_id, "data": data})
 
     def _tell_all(self, dialogue: Dialogue) -> None:
         dialogue.flush()

@@ -7,7 +7,7 @@
  * `build` copies what is on its lists; no string is ever handed to the page as markup.
  */
 
-/** @import { BlocksChange, Busy, Call, Draft, FromKernel, Item, Message, Model, ToKernel, Watcher,
+/** @import { BlocksChange, Busy, Call, Copy, Draft, FromKernel, Item, Message, Model, ToKernel, Watcher,
  *   Whole } from "./protocol.d.ts" */
 
 const BUDGET = 8; // milliseconds of building in one frame
@@ -52,18 +52,15 @@ function build(html) {
   return fragment;
 }
 
-/** @param {Node} from @param {Node} to */
+/** @param {Element} from @param {ParentNode} to */
 function copyChildren(from, to) {
-  for (let child = from.firstChild; child; child = child.nextSibling) {
-    if (child.nodeType === Node.TEXT_NODE) {
-      to.appendChild(document.createTextNode(child.nodeValue ?? ""));
-    } else if (child instanceof Element) {
-      copyElement(child, to);
-    }
+  for (const child of from.childNodes) {
+    if (child instanceof Text) to.append(child.data);
+    else if (child instanceof Element) copyElement(child, to);
   }
 }
 
-/** @param {Element} from @param {Node} to */
+/** @param {Element} from @param {ParentNode} to */
 function copyElement(from, to) {
   const name = from.localName;
   const math = from.namespaceURI === MATHML && MATH_TAGS.has(name);
@@ -72,7 +69,7 @@ function copyElement(from, to) {
   if (element instanceof HTMLElement) copyAttributes(from, element);
   else copyMathAttributes(from, element);
   copyChildren(from, element);
-  to.appendChild(element);
+  to.append(element);
 }
 
 /** @param {Element} from @param {HTMLElement} to */
@@ -100,7 +97,6 @@ function copyMathAttributes(from, to) {
     if (MATH_ATTRIBUTES.has(name) && MATH_VALUE.test(value)) to.setAttribute(name, value);
   }
 }
-
 
 /* Our own nodes */
 
@@ -140,7 +136,7 @@ const ICONS = {
   retry: "M13 8a5 5 0 1 1-1.5-3.6M13 2v3h-3",
   send: "M8 13V3.5M4 7l4-4 4 4",
   stop: "M4.5 4.5h7v7h-7z",
-  tool: "M13.3 4.7a3.3 3.3 0 0 1-4.4 4.2l-4.6 4.6-1.8-1.8 4.6-4.6a3.3 3.3 0 0 1 4.2-4.4l-2 2 .4 1.6 1.6.4z",
+  tool: "M9.5 2l4.5 4.5-2.2 2.2-4.5-4.5zM8.4 5.3L2 11.7 4.3 14l6.4-6.4",
 };
 
 /** @param {keyof typeof ICONS} name */
@@ -178,11 +174,8 @@ function answer(pressed, word) {
   setTimeout(() => delete pressed.dataset.answer, 1800);
 }
 
-/** @param {string} text @returns {Promise<boolean>} */
-const copy = (text) =>
-  Promise.resolve(navigator.clipboard?.writeText(text).then(() => true, () => false));
-
-/** @param {string} text */
+/** For pages that are not secure: these have no clipboard.
+ * @param {string} text */
 function copyBySelection(text) {
   const focused = document.activeElement;
   const area = h("textarea", { readonly: true, "aria-hidden": "true" });
@@ -196,43 +189,35 @@ function copyBySelection(text) {
   return done;
 }
 
-/** Put code into a new cell below, by the toolbar's button and a paste: widgets have no interface
- * for it. True when the code is seen there.
- * @param {Element} from @param {string} code */
-async function insertCell(from, code) {
-  const cell = from.closest(".jp-Cell.jp-mod-active");
-  const notebook = from.closest(".jp-NotebookPanel");
-  const below = notebook?.querySelector('.jp-Toolbar [data-command="notebook:insert-cell-below"]');
-  if (!cell || !below) return false;
-  below.dispatchEvent(new MouseEvent("mousedown", { bubbles: true })); // it hears no click
-  const editor = await until(() => {
-    const active = notebook?.querySelector(".jp-Cell.jp-mod-active");
-    const content = active !== cell && active?.querySelector(".cm-content");
-    return content instanceof HTMLElement && !content.textContent?.trim() ? content : null;
-  });
-  if (!editor || cell.nextElementSibling?.contains(editor) === false) return false;
-  const data = new DataTransfer();
-  data.setData("text/plain", code);
-  const given = { clipboardData: data, bubbles: true, cancelable: true };
-  editor.dispatchEvent(new ClipboardEvent("paste", given));
-  return Boolean(await until(() => (startsWith(editor, code) ? editor : null)));
+/* What a panel does in JupyterLab's notebook; elsewhere widgets do not see theirs. */
+
+/** @param {Model} model */
+const notebookOf = (model) => model.widget_manager?.context?.model;
+
+/** Put code into a new cell below; false where that cannot be done.
+ * @param {Model} model @param {Element} from @param {string} code */
+async function insertCell(model, from, code) {
+  const notebook = notebookOf(model);
+  const cell = from.closest("[data-windowed-list-index]");
+  if (!notebook || notebook.readOnly || !(cell instanceof HTMLElement)) return false;
+  const at = Number(cell.dataset.windowedListIndex) + 1;
+  const given = { cell_type: "code", source: code, metadata: { trusted: true } };
+  return Boolean(notebook.sharedModel.insertCell(at, given));
 }
 
-/** @param {Element} editor @param {string} code */
-function startsWith(editor, code) {
-  const lines = [...editor.querySelectorAll(".cm-line")].map((line) => line.textContent);
-  const shown = lines.join("\n").slice(0, 400);
-  return shown.trim() !== "" && code.replace(/\t/g, "    ").startsWith(shown);
-}
-
-/** @template T @param {() => T|null} look @returns {Promise<T|null>} */
-async function until(look) {
-  for (let tries = 0; tries < 40; tries++) {
-    const found = look();
-    if (found) return found;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+/** Bring the copy below the panel up to date in a page that was loaded after the panel's cell ran:
+ * there the kernel's own updates of outputs get lost.
+ * @param {Model} model @param {Copy} content */
+function renewCopy(model, { view, data }) {
+  for (const { outputs } of notebookOf(model)?.cells ?? []) {
+    for (let at = 1; at < (outputs?.length ?? 0); at++) {
+      const shown = outputs.get(at - 1).data["application/vnd.jupyter.widget-view+json"];
+      const old = outputs.get(at).data["text/html"];
+      if (shown?.model_id !== view || !old?.includes("nbagents-saved")) continue;
+      const output = { output_type: "display_data", data, metadata: {} };
+      if (old !== data["text/html"]) outputs.set(at, output);
+    }
   }
-  return null;
 }
 
 /* The conversation, shared by the views of a model */
@@ -268,16 +253,15 @@ class Conversation {
   constructor(model) {
     this.model = model;
     const traits = () => {
-      this.name = model.get("name") ?? "";
-      this.totals = model.get("totals") ?? "";
-      this.busy = !this.gone && Boolean(model.get("busy"));
-      this.tell("status");
+      this.name = model.get("name");
+      this.totals = model.get("totals");
+      this.#setBusy({ busy: model.get("busy") && !this.gone, waiting_for: this.waitingFor });
     };
     for (const name of ["name", "busy", "totals"]) model.on(`change:${name}`, traits);
     model.on("msg:custom", (content) => this.receive(content));
     traits();
     this.#replace(model.get("messages") ?? []);
-    this.#askWhole();
+    this.#askWhole(true);
   }
 
   /** @param {Parameters<Watcher>[0]} what */
@@ -298,8 +282,10 @@ class Conversation {
   lose(gone = true) {
     if (this.gone === gone) return;
     this.gone = gone;
-    if (gone) this.#setBusy({ busy: false });
-    if (gone) this.#unlock();
+    if (gone) {
+      this.#setBusy({ busy: false });
+      this.#unlock();
+    }
     this.tell("all");
   }
 
@@ -313,14 +299,13 @@ class Conversation {
     else if (kind === "whole") this.#whole(content);
     else if (kind === "completions") this.#complete(content.request, content.items);
     else if (kind === "busy") this.#setBusy(content);
-    else if (kind === "totals") this.totals = content.text;
+    else if (kind === "copy") renewCopy(this.model, content);
     else if (kind === "acknowledged" && content.request === this.sending) this.#unlock(true);
     else if (kind === "error") {
       if (!content.request || content.request === this.sending) this.#unlock();
       this.notify(content.text, "error");
     }
     if (["message", "removed", "whole"].includes(kind)) this.#keep();
-    if (["busy", "totals"].includes(kind)) this.tell("status");
   }
 
   /** @param {Whole} content */
@@ -343,17 +328,18 @@ class Conversation {
     if (this.seq !== null) this.seq = seq;
   }
 
-  #askWhole() {
+  #askWhole(fresh = false) {
     if (this.asked && performance.now() - this.asked < 5000) return;
     this.asked = performance.now();
-    this.send({ kind: "whole" });
+    this.send({ kind: "whole", fresh });
   }
 
   /** @param {Busy} content */
   #setBusy(content) {
-    this.busy = Boolean(content.busy);
+    this.busy = content.busy;
     this.waitingFor = content.waiting_for ?? "";
-    if (!this.busy) this.stopping = false;
+    this.stopping &&= this.busy;
+    this.tell("status");
   }
 
   /** @param {Message[]} messages */
@@ -385,8 +371,8 @@ class Conversation {
     const blocks = this.messages.get(id)?.[part];
     const old = blocks?.[start] ?? "";
     if (!blocks || start > blocks.length || keep > old.length) return this.#askWhole();
-    const [first, ...rest] = html;
-    blocks.splice(start, Infinity, ...(html.length ? [old.slice(0, keep) + first, ...rest] : []));
+    const changed = html.map((text, index) => (index ? text : old.slice(0, keep) + text));
+    blocks.splice(start, Infinity, ...changed);
     this.tell("message", id);
   }
 
@@ -477,7 +463,6 @@ class Conversation {
     const prompts = this.order.map((id) => this.messages.get(id));
     return prompts.findLast((message) => message?.role === "user");
   }
-
 }
 
 // @df, @fig.axes[0]
@@ -556,6 +541,11 @@ const STATUS = /** @type {Record<string, string>} */ ({
   refused: "Refused by the model",
 });
 
+const STATE = /** @type {Record<string, string>} */ ({
+  asked: "asks to run",
+  approval: "waits for approval",
+});
+
 /** One message's nodes. */
 class MessageView {
   /** @param {Panel} panel @param {Message} message */
@@ -613,9 +603,9 @@ class MessageView {
     say(this.who, source === "user" ? "" : source);
     say(this.status, open ? "" : STATUS[status] ?? "");
     say(this.footer, message.footer);
-    // A note has nothing to ask again; a call that waits or runs is answered first.
-    const pending = message.calls.some(({ state }) => state === "asked" || state === "running");
-    this.retrying.hidden = role !== "assistant" || open || pending;
+    // Asked again is the whole turn, by its last message: a reply, or where it broke off.
+    const goesOn = message.calls.length > 0 && status === "complete";
+    this.retrying.hidden = role !== "assistant" || open || goesOn;
     this.editing.hidden = role !== "user";
     this.copying.hidden = open || !message.markdown;
     const pictures = message.images.filter((src) => role === "user" && PICTURE.test(src));
@@ -648,14 +638,14 @@ class CallView {
     this.result = h("pre", { tabindex: "0" });
     this.answered = h("div", {}, h("p", {}, "Result"), this.result);
     const parts = [icon("tool"), h("strong", {}, call.name), this.brief, this.state];
-    const folded = h("details", { class: "nba-fold" }, h("summary", {}, ...parts));
-    folded.append(h("p", {}, "Arguments"), this.given, this.answered);
+    this.folded = h("details", { class: "nba-fold" }, h("summary", {}, ...parts));
+    this.folded.append(h("p", {}, "Arguments"), this.given, this.answered);
     const allow = button("check", `Approve ${call.name}`, () => this.#decide(true), "Approve");
     const deny = button("close", `Deny ${call.name}`, () => this.#decide(false), "Deny");
     allow.className += " nba-main";
     this.question = div("ask", allow, deny);
     this.question.hidden = true;
-    this.root = div("call", folded, this.question);
+    this.root = div("call", this.folded, this.question);
     this.id = call.id;
     this.decided = false;
   }
@@ -664,6 +654,7 @@ class CallView {
   #decide(allowed) {
     this.decided = true;
     this.question.hidden = true;
+    this.folded.open = false;
     this.panel.chat.send({ kind: "approve", call: this.id, allowed });
     this.panel.focus();
   }
@@ -673,13 +664,16 @@ class CallView {
     const state = call.is_error ? "failed" : call.state;
     const text = pretty(call.arguments);
     this.root.dataset.state = state;
-    say(this.state, state === "asked" ? "asks to run" : state);
+    say(this.state, STATE[state] ?? state);
     say(this.brief, call.arguments.length > 2 ? text.replace(/\s+/g, " ").slice(0, 120) : "");
     say(this.given, text);
     say(this.result, call.result);
     this.answered.hidden = !call.result;
     const hidden = call.state !== "asked" || this.decided || this.panel.chat.gone;
-    if (!hidden && this.question.hidden) this.panel.announce(`${call.name} asks to run`);
+    if (!hidden && this.question.hidden) {
+      this.folded.open = true; // what is approved has been seen
+      this.panel.announce(`${call.name} asks to run`);
+    }
     this.question.hidden = hidden;
   }
 }
@@ -1180,9 +1174,9 @@ class Panel {
     this.notice.role = gone || bad ? "alert" : "status";
     this.notice.hidden = !text;
     if (this.notice.firstElementChild?.textContent === text) return;
-    const undo = h("button", { type: "button", class: "nba-button" }, "Undo");
-    undo.onclick = () => this.#dismiss({ kind: "restore" });
-    undo.hidden = !undoable;
+    const click = () => this.#dismiss({ kind: "restore" });
+    const given = { type: "button", class: "nba-button", hidden: !undoable, click };
+    const undo = h("button", given, "Undo");
     const close = button("close", "Dismiss", () => this.#dismiss());
     close.hidden = gone;
     this.notice.replaceChildren(h("span", { dir: "auto" }, text), undo, close);
@@ -1230,7 +1224,8 @@ class Panel {
 
   /** @param {HTMLButtonElement} pressed @param {string} text */
   async copy(pressed, text, note = "") {
-    const done = (await copy(text)) || copyBySelection(text);
+    const written = await navigator.clipboard?.writeText(text).then(() => true, () => false);
+    const done = written || copyBySelection(text);
     if (!done) note = "Copying is not allowed here: select the text and press Ctrl+C.";
     answer(pressed, done ? "Copied" : "Not allowed");
     this.announce(note || "Copied");
@@ -1239,7 +1234,7 @@ class Panel {
 
   /** @param {HTMLButtonElement} pressed @param {string} text */
   async insert(pressed, text) {
-    const done = await insertCell(this.root, text).catch(() => false);
+    const done = await insertCell(this.chat.model, this.root, text).catch(() => false);
     if (!done) return this.copy(pressed, text, "Copied, not inserted: paste it into a cell.");
     answer(pressed, "Inserted");
     this.announce("Inserted as a new cell below");

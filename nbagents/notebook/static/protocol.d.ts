@@ -11,7 +11,8 @@ export interface Call {
   arguments: string;
   result: string;
   is_error: boolean;
-  state: "asked" | "running" | "done" | "denied";
+  /** Asked is by the panels' buttons, approval by a cell or by the user's own code. */
+  state: "waiting" | "asked" | "approval" | "running" | "done" | "denied" | "stopped";
 }
 
 /** A message. Blocks are HTML that the kernel has made safe, and the panel copies by lists. */
@@ -62,15 +63,22 @@ export interface Whole extends Busy {
   totals: string;
 }
 
+/** The conversation as an output, for the one below the widget view of that model. */
+export interface Copy {
+  kind: "copy";
+  view: string;
+  data: Record<string, string>;
+}
+
 export type FromKernel =
   | { kind: "message"; seq: number; message: Message }
   | BlocksChange
   | { kind: "removed"; seq: number; ids: string[] }
   | ({ kind: "busy"; seq: number } & Busy)
-  | { kind: "totals"; seq: number; text: string }
   | { kind: "completions"; request: string; items: Item[] }
   | { kind: "acknowledged"; request: string }
   | { kind: "error"; text: string; request?: string }
+  | Copy
   | Whole;
 
 export type ToKernel =
@@ -79,7 +87,9 @@ export type ToKernel =
   | { kind: "retry"; id: string }
   | { kind: "complete"; request: string; prefix: string }
   | { kind: "approve"; call: string; allowed: boolean }
-  | { kind: "stop" | "clear" | "restore" | "whole" };
+  /** Fresh is the first of a page. */
+  | { kind: "whole"; fresh: boolean }
+  | { kind: "stop" | "clear" | "restore" };
 
 /** The part of anywidget's model that the panel uses. */
 export interface Model {
@@ -87,6 +97,8 @@ export interface Model {
   set(name: string, value: unknown): void;
   send(content: ToKernel): void;
   on(name: string, callback: (...given: any[]) => void): void;
+  /** JupyterLab's knows the notebook; others have another one, or none. */
+  widget_manager?: any;
 }
 
 /** What is being typed; `editing` is the id of the message that it will replace. */
