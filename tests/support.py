@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
 import threading
 import time
-import weakref
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+
+from nbagents.testing._listener import Listener
 
 
 @dataclass
@@ -44,7 +47,7 @@ class Server:
         self.open_connections = 0
         self._tls = tls
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Server:
         self._thread.start()
@@ -53,7 +56,7 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(5)
+        self._thread.join()
 
     @property
     def url(self) -> str:
@@ -63,51 +66,49 @@ class Server:
     def base_url(self) -> str:
         return f"{self.url}/v1"
 
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(self._serve())
+
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._writers: weakref.WeakSet[asyncio.StreamWriter] = weakref.WeakSet()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
-        self.port = server.sockets[0].getsockname()[1]
+        listener = Listener(self._converse)
+        self.port = listener.port
         self._ready.set()
         await self._stop.wait()
-        server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for writer in self._writers:  # what a client hung up on is never flushed
-            writer.transport.abort()
-        await asyncio.sleep(0)
+        await listener.close()
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(self._converse(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    async def _converse(self, accepted: socket.socket) -> None:
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        with suppress(asyncio.IncompleteReadError, OSError):  # as clients end a connection
+            transport, _ = await self._loop.connect_accepted_socket(
+                lambda: protocol, accepted, ssl=self._tls
+            )
+            writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
+            self.connections += 1
+            self.open_connections += 1
+            try:
+                await self._answer_all(reader, writer)
+                writer.close()
+                await writer.wait_closed()
+            finally:
+                self.open_connections -= 1
+                transport.abort()
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
-        self.connections += 1
-        self.open_connections += 1
-        try:
-            while True:
-                request = await _read(reader)
-                self.requests.append(request)
-                watch = asyncio.ensure_future(_watch(reader, request))
-                place = min(len(self.requests), len(self.handlers)) - 1
-                try:
-                    await self.handlers[place](request, writer)
-                    await writer.drain()
-                except OSError:
-                    await watch
-                finally:
-                    watch.cancel()
-                if writer.is_closing():
-                    break
-        except (asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
-            pass
-        finally:
-            self.open_connections -= 1
-            writer.close()
+    async def _answer_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while not writer.is_closing():
+            request = await _read(reader)
+            self.requests.append(request)
+            watch = asyncio.ensure_future(_watch(reader, request))
+            place = min(len(self.requests), len(self.handlers)) - 1
+            try:
+                await self.handlers[place](request, writer)
+                await writer.drain()
+            except OSError:
+                await watch
+            finally:
+                watch.cancel()
 
 
 async def _read(reader: asyncio.StreamReader) -> Request:

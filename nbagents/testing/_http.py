@@ -8,14 +8,15 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import responses
 from typing import Any
 
 from nbagents.testing._script import ScriptedReply
 
-__all__ = ["Connection", "Gone", "RecordedRequest", "read_request"]
+__all__ = ["Connection", "Gone", "RecordedRequest", "connect", "read_request"]
 
 _MOST_BODY = 64 * 1024 * 1024
 
@@ -58,26 +59,14 @@ class Gone(Exception):  # noqa: N818 - it says what happened
 
 
 class Connection(asyncio.StreamReaderProtocol):
-    """A connection that notices at once when the client closes it.
-
-    Args:
-        loop: The server's loop.
-        serve: Called with the connection as soon as it stands.
-    """
+    """A connection that notices at once when the client closes it; `connect` makes it."""
 
     writer: asyncio.StreamWriter
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, serve: Callable[[Connection], None]
-    ) -> None:
-        self.reader = asyncio.StreamReader(limit=1024 * 1024, loop=loop)
+    def __init__(self) -> None:
+        self.reader = asyncio.StreamReader(limit=1024 * 1024)
         self.closed = asyncio.Event()
-        self._serve = serve
-        super().__init__(self.reader, self._connected, loop=loop)
-
-    def _connected(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.writer = writer
-        self._serve(self)
+        super().__init__(self.reader)
 
     def eof_received(self) -> bool:
         """The client has closed its side."""
@@ -112,6 +101,12 @@ class Connection(asyncio.StreamReaderProtocol):
             await self._write(b"0\r\n\r\n")
         return reply.ending == "finish" and reply.head and reply.framing != "close"
 
+    async def finish(self) -> None:
+        """Send what is left to send, and close the connection."""
+        self.writer.close()
+        with suppress(ConnectionError):
+            await self.writer.wait_closed()
+
     def reset(self) -> None:
         """Break the connection with a TCP reset."""
         sock: socket.socket = self.writer.get_extra_info("socket")
@@ -133,6 +128,14 @@ class Connection(asyncio.StreamReaderProtocol):
         except TimeoutError:
             return
         raise Gone
+
+
+async def connect(accepted: socket.socket) -> Connection:
+    """Make a connection of a socket that a listener has accepted."""
+    loop = asyncio.get_running_loop()
+    transport, connection = await loop.connect_accepted_socket(Connection, accepted)
+    connection.writer = asyncio.StreamWriter(transport, connection, connection.reader, loop)
+    return connection
 
 
 async def read_request(reader: asyncio.StreamReader) -> RecordedRequest | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import socket
 import sys
 import threading
 import time
@@ -21,7 +22,8 @@ from typing import Self
 
 from nbagents.models._embedded import service
 from nbagents.testing import _script
-from nbagents.testing._http import Connection, Gone, RecordedRequest, read_request
+from nbagents.testing._http import Connection, Gone, RecordedRequest, connect, read_request
+from nbagents.testing._listener import Listener
 from nbagents.testing._script import ScriptedReply
 
 __all__ = ["LoopbackServer", "main"]
@@ -98,7 +100,7 @@ class LoopbackServer:
         """
         started = threading.Event()
         self._thread = threading.Thread(
-            target=asyncio.run, args=(self._serve(started),), name="LoopbackServer", daemon=True
+            target=self._run, args=(started,), name="LoopbackServer", daemon=True
         )
         self._thread.start()
         started.wait()
@@ -131,33 +133,27 @@ class LoopbackServer:
     async def __aexit__(self, *_: object) -> None:
         await asyncio.to_thread(self.stop)
 
+    def _run(self, started: threading.Event) -> None:
+        # This kind of loop, everywhere: the listener needs it.
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(self._serve(started))
+
     async def _serve(self, started: threading.Event) -> None:
-        loop = self._loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        serving: set[asyncio.Task[None]] = set()
-
-        def serve(connection: Connection) -> None:
-            task = loop.create_task(self._converse(connection))
-            serving.add(task)
-            task.add_done_callback(serving.discard)
-
         try:
-            server = await loop.create_server(
-                lambda: Connection(loop, serve), "127.0.0.1", self._port
-            )
-            self._port = server.sockets[0].getsockname()[1]
+            listener = Listener(self._converse, self._port)
+            self._port = listener.port
         except OSError as error:
             self._failure = error
             return
         finally:
             started.set()
         await self._stopping.wait()
-        server.close()
-        for task in serving:
-            task.cancel()
-        await asyncio.gather(*serving, return_exceptions=True)
+        await listener.close()
 
-    async def _converse(self, connection: Connection) -> None:
+    async def _converse(self, accepted: socket.socket) -> None:
+        connection = await connect(accepted)
         self.connections += 1
         self.open_connections += 1
         try:
@@ -165,11 +161,10 @@ class LoopbackServer:
                 self.requests.append(request)
                 if not await self._answer(request, connection):
                     break
-            connection.writer.close()
+            await connection.finish()
         finally:
             self.open_connections -= 1
-            if not connection.writer.is_closing():
-                connection.writer.transport.abort()
+            connection.writer.transport.abort()
 
     async def _answer(self, request: RecordedRequest, connection: Connection) -> bool:
         try:

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import http.client
 import json
 import signal
@@ -213,6 +214,17 @@ def test_it_stops_with_replies_under_way(server, post):
     server.stop()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", server.port))
+
+
+def test_stopping_leaves_no_connection_open_not_even_one_that_just_came():
+    head = b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}"
+    for said in [b"", head[:9], head] * 10:
+        with ExitStack() as clients, LoopbackServer() as server:
+            for _ in range(3):
+                address = ("127.0.0.1", server.port)
+                clients.enter_context(socket.create_connection(address)).sendall(said)
+        assert server.open_connections == 0
+    gc.collect()  # what is left open warns, and a warning fails the test
 
 
 def test_a_port_that_is_taken_is_an_error(server):
