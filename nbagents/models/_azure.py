@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from nbagents.errors import ConfigurationError
 from nbagents.messages import ModelCapabilities, ModelInfo
-from nbagents.models._base import BaseChatClient, checked_url
+from nbagents.models._address import Address, hidden_url
+from nbagents.models._base import BaseChatClient, out_of_sight
 from nbagents.models._cassette.switch import may_replay
+from nbagents.models._environment import without_environment
 from nbagents.models._failures import Failures
 from nbagents.models._limits import Limits
-from nbagents.models._secrets import Secret, credentials_in, hidden, key_from
+from nbagents.models._secrets import Secret, credentials_in, key_from, revealed
 from nbagents.models._tokens import TokenProvider, asked_aside
 
 if TYPE_CHECKING:
@@ -46,7 +48,8 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
         azure_ad_token_provider: A function that returns a token, asked before each request:
             what ``azure.identity.get_bearer_token_provider`` returns, that of
             ``azure.identity.aio`` too. One that is not a coroutine function runs in a thread.
-        organization: The OpenAI organization; else ``OPENAI_ORG_ID``.
+        organization: The OpenAI organization. ``OPENAI_ORG_ID``, ``OPENAI_PROJECT_ID`` and
+            ``OPENAI_CUSTOM_HEADERS`` are OpenAI's, and are not sent to Azure.
         timeout: Seconds for the whole request, None for no deadline at all; not heeded where
             ``limits`` are given.
         max_retries: How often the SDK repeats a request that failed before any text came.
@@ -69,9 +72,9 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
         *,
         model: str,
         azure_deployment: str | None = None,
-        azure_endpoint: str | None = None,
+        azure_endpoint: str | Secret[str] | None = None,
         api_version: str | None = None,
-        base_url: str | None = None,
+        base_url: str | Secret[str] | None = None,
         api_key: str | Secret[str] | None = None,
         azure_ad_token: str | Secret[str] | None = None,
         azure_ad_token_provider: TokenProvider | None = None,
@@ -79,7 +82,7 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
         timeout: float | None = 600.0,
         max_retries: int = 2,
         default_headers: Mapping[str, str] | Secret[Mapping[str, str]] | None = None,
-        default_query: Mapping[str, object] | None = None,
+        default_query: Mapping[str, object] | Secret[Mapping[str, object]] | None = None,
         http_client: httpx2.AsyncClient | None = None,
         limits: Limits | None = None,
         model_info: ModelInfo | None = None,
@@ -89,14 +92,16 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
         _transport: Callable[[], httpx2.AsyncBaseTransport] | None = None,
         **create_args: Any,
     ) -> None:
-        settings = {name: value for name, value in locals().items() if name in _SETTINGS}
-        settings["default_headers"] = headers = hidden(default_headers)
-        endpoint = _endpoint(azure_endpoint, base_url)
-        checked_url(endpoint, "base_url" if base_url else "azure_endpoint")
+        settings = out_of_sight({n: value for n, value in locals().items() if n in _SETTINGS})
+        settings["azure_endpoint"] = hidden_url(azure_endpoint)
+        server = _endpoint(revealed(azure_endpoint), revealed(base_url))
+        address = Address(server, "base_url" if base_url else "azure_endpoint")
+        endpoint, headers = address.url, address.headers(settings["default_headers"])
         version = _required(api_version, "api_version", "OPENAI_API_VERSION", "2024-10-21")
         key, token = _credentials(api_key, azure_ad_token, azure_ad_token_provider)
         settings |= {"api_key": key, "azure_ad_token": token}
-        secrets = [*filter(None, (key, token)), *credentials_in(headers)]
+        noted = credentials_in(headers, settings["default_query"])
+        secrets = [*filter(None, (key, token)), *address.credentials, *noted]
         ask = azure_ad_token_provider and asked_aside(
             azure_ad_token_provider, "azure_ad_token_provider", _ADVICE, secrets
         )
@@ -108,7 +113,7 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
                 raise _no_credential()
             make: Any = AsyncAzureOpenAI  # its overloads take either address, not a choice
             client: AsyncOpenAI = make(
-                **({"base_url": base_url} if base_url else {"azure_endpoint": endpoint}),
+                **{"base_url" if base_url else "azure_endpoint": endpoint},
                 azure_deployment=None if base_url else azure_deployment,
                 api_version=version,
                 api_key=key.reveal() if key else None,
@@ -117,10 +122,10 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
                 organization=organization,
                 **common,
             )
-            return client
+            return without_environment(client, organization, None, headers)
 
         failures = Failures(endpoint, azure_deployment or model, secrets, azure=True)
-        self._assemble(build, failures, settings, create_args)
+        self._assemble(build, failures, headers, settings, create_args)
 
 
 _SETTINGS = frozenset(inspect.signature(AzureOpenAIChatCompletionClient).parameters) - {
@@ -162,7 +167,7 @@ def _no_credential() -> ConfigurationError:
     )
 
 
-def _endpoint(azure_endpoint: str | None, base_url: str | None) -> str:
+def _endpoint(azure_endpoint: object, base_url: object) -> object:
     if base_url and azure_endpoint:
         raise ConfigurationError("base_url and azure_endpoint are both given; keep one.")
     return base_url or _required(
@@ -174,8 +179,11 @@ def _endpoint(azure_endpoint: str | None, base_url: str | None) -> str:
 _UNSET = {"azure_endpoint": "https://azure-endpoint-not-set.invalid", "api_version": "not-set"}
 
 
-def _required(given: str | None, name: str, variable: str, example: str) -> str:
-    value = (given or os.environ.get(variable) or "").strip()
+def _required(given: object, name: str, variable: str, example: str) -> str:
+    value = given or os.environ.get(variable) or ""
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} takes text, not {type(value).__name__}.")
+    value = value.strip()
     if not value and may_replay():
         return _UNSET[name]
     if not value:

@@ -20,6 +20,7 @@ from nbagents.messages import (
     StreamChunk,
     validate_model_info,
 )
+from nbagents.models._address import hidden_url
 from nbagents.models._arguments import check_create_arguments
 from nbagents.models._capabilities import info_for, thinks_unseen
 from nbagents.models._connections import Connections, http_client
@@ -27,6 +28,7 @@ from nbagents.models._direct import DirectChatClient
 from nbagents.models._failures import Failures
 from nbagents.models._limits import Limits
 from nbagents.models._request import Defaults
+from nbagents.models._secrets import Secret, hidden, hidden_arguments, hidden_query, revealed
 from nbagents.models._stream import ReplyStream
 from nbagents.models._wrappers import through
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from nbagents.models._client import JsonOutput, ToolChoice, ToolLike
     from nbagents.notebook._panel.widget import ChatPanel
 
-__all__ = ["BaseChatClient", "checked_url"]
+__all__ = ["BaseChatClient", "out_of_sight"]
 
 
 class BaseChatClient:
@@ -50,6 +52,7 @@ class BaseChatClient:
         self,
         build: Callable[..., AsyncOpenAI],
         failures: Failures,
+        headers: Secret[Mapping[str, str]] | None,
         settings: dict[str, Any],
         create_args: dict[str, Any],
     ) -> None:
@@ -58,20 +61,21 @@ class BaseChatClient:
         Args:
             build: Makes an SDK client; it takes what all of them take.
             failures: Turns the errors of the libraries below into ours.
+            headers: What to send with every request.
             settings: What the constructor was given, secrets hidden, create arguments left out.
             create_args: The create arguments.
         """
         check_create_arguments(create_args, also=settings)
+        create_args = hidden_arguments(create_args)
         info = _info(settings["model"], settings["model_info"], settings["model_capabilities"])
         limits = settings["limits"] or _limits_for(info, settings["timeout"])
         client, transport = settings["http_client"], settings["_transport"]
-        headers = settings["default_headers"]
 
         def connect() -> AsyncOpenAI:
             return build(
                 max_retries=settings["max_retries"],
-                default_headers=None if headers is None else headers.reveal(),
-                default_query=settings["default_query"],
+                default_headers=revealed(headers),
+                default_query=revealed(settings["default_query"]),
                 http_client=client or http_client(limits, transport and transport()),
             )
 
@@ -112,6 +116,8 @@ class BaseChatClient:
             RequestError: It failed; ``.partial`` has the text that came.
             RequestCancelledError: The token was used.
         """
+        # Not as they were given: a traceback of this frame may be shown.
+        extra_create_args = hidden_arguments(extra_create_args)
         return await through(self._direct).create(
             messages,
             tools=tools,
@@ -160,6 +166,7 @@ class BaseChatClient:
                 stacklevel=2,
             )
         told = {} if include_usage is None else {"include_usage": include_usage}
+        extra_create_args = hidden_arguments(extra_create_args)
         stream = through(self._direct).create_stream(
             messages,
             tools=tools,
@@ -239,18 +246,22 @@ class BaseChatClient:
         return _remade, (type(self), self._settings)
 
 
-def checked_url(url: str, name: str) -> str:
-    """Return ``url``.
+def out_of_sight(settings: dict[str, Any]) -> dict[str, Any]:
+    """What a constructor was given, the credentials in it hidden; keys are the caller's affair.
 
     Raises:
-        ConfigurationError: It is no HTTP address.
+        ConfigurationError: Something is of a type that cannot be sent.
     """
-    if not url.lower().startswith(("http://", "https://")):
-        raise ConfigurationError(
-            f"{name} is {url!r}, which is no HTTP address; give it as http://host:port/v1 or "
-            "https://host/v1."
-        )
-    return url
+    for name in ("model", "organization", "project"):
+        if not isinstance(settings.get(name), str | None):
+            kind = type(settings[name]).__name__
+            raise ConfigurationError(f"{name} takes text, not {kind}.")
+    return {
+        **settings,
+        "base_url": hidden_url(settings["base_url"]),
+        "default_headers": hidden(settings["default_headers"]),
+        "default_query": hidden_query(settings["default_query"]),
+    }
 
 
 def _limits_for(info: ModelInfo, timeout: float | None) -> Limits:

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from nbagents.errors import ProtocolError, RequestTimeoutError
 from nbagents.models._failures import is_quota_exhausted
+from nbagents.models._logs import our_request, redact_logs
 from nbagents.models._requests import check_allowed
+from nbagents.models._secrets import revealed
 
 if TYPE_CHECKING:
     import ssl
@@ -81,20 +83,21 @@ class Connections:
 
         body = dict(arguments)
         options: dict[str, Any] = {
-            "headers": body.pop("extra_headers", None),
-            "params": body.pop("extra_query", None),
+            "headers": revealed(body.pop("extra_headers", None)),
+            "params": revealed(body.pop("extra_query", None)),
             "timeout": httpx2.Timeout(None, connect=limits.connect, read=limits.first_byte),
         }
         body |= body.pop("extra_body", None) or {}
         post: Any = client.post  # its options are typed by what is not public
-        response = await post(
-            "/chat/completions",
-            cast_to=httpx2.Response,
-            body=body,
-            options={name: value for name, value in options.items() if value is not None},
-            stream=True,
-            stream_cls=AsyncStream[Any],
-        )
+        with our_request():
+            response = await post(
+                "/chat/completions",
+                cast_to=httpx2.Response,
+                body=body,
+                options={name: value for name, value in options.items() if value is not None},
+                stream=True,
+                stream_cls=AsyncStream[Any],
+            )
         return cast("httpx2.Response", response)
 
     async def close(self) -> None:
@@ -180,6 +183,7 @@ def import_sdk() -> None:
     for name in _NEEDED:
         with suppress(ImportError):
             importlib.import_module(name)
+    redact_logs()
     _tls_context()
 
 

@@ -7,6 +7,9 @@ alarm, which tells them from ``task.cancel()``: a cancelled task stays a cancell
 from __future__ import annotations
 
 import asyncio
+import sys
+import traceback
+from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -130,15 +133,17 @@ class Exchange:
 
     async def _await(self, wanted: Awaitable[T], seconds: float, *, reading: bool) -> T:
         """Wait on the network for at most ``seconds``, or until the token is used."""
-        began = self._loop.time()
+        began, outside = self._loop.time(), sys.exception()
         try:
             return await self._alarm.wait(wanted, began + seconds)
-        except NbAgentsError:
-            raise
         except AlarmRang as error:
             raise self._overdue(seconds) from error
+        except (NbAgentsError, CancelledError) as error:
+            # The libraries' frames hold the request's headers, and tracebacks may show them.
+            traceback.clear_frames(error.__traceback__)
+            raise
         except Exception as error:
-            raise self._failures.of(error, reading=reading) from error
+            raise self._failures.of(error, reading=reading, outside=outside) from error
         finally:
             self.waited += self._loop.time() - began
 

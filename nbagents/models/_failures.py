@@ -6,6 +6,7 @@ Credentials are masked, in the message and in the error it was made from: server
 
 from __future__ import annotations
 
+import copy
 import email.utils
 import math
 import re
@@ -33,8 +34,10 @@ from nbagents.errors import (
     RequestError,
     RequestTimeoutError,
 )
+from nbagents.models._masking import without
 from nbagents.models._requests import is_loopback
-from nbagents.models._secrets import Secret, is_credential, without
+from nbagents.models._scrubbing import family, scrub
+from nbagents.models._secrets import Secret, credentials_in
 from nbagents.models._wire.fastjson import JSONError, loads
 from nbagents.models._wire.server_errors import (
     advice_for,
@@ -48,7 +51,6 @@ __all__ = ["Failures", "is_quota_exhausted", "request_id_in"]
 
 _LONGEST = 500
 _LONGEST_ID = 200
-_DEEPEST = 50  # of an error's body
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _WAIT = re.compile(r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(ms|s|m\b)?", re.IGNORECASE)
 
@@ -75,18 +77,31 @@ class Failures:
         self._model = model
         self._secrets = secrets  # which may grow: tokens are fetched on the way
         self._azure = azure
+        self._more: Sequence[Secret[str]] = ()
 
-    def of(self, error: Exception, *, reading: bool = False) -> NbAgentsError:
+    def knowing(self, arguments: Mapping[str, Any]) -> Failures:
+        """The same, for a request with these create arguments: there may be credentials in them."""
+        more = credentials_in(arguments.get("extra_headers"), arguments.get("extra_query"))
+        if not more:
+            return self
+        other = copy.copy(self)
+        other._more = more
+        return other
+
+    def of(
+        self, error: Exception, *, reading: bool = False, outside: BaseException | None = None
+    ) -> NbAgentsError:
         """The error to raise in place of ``error``, which is to be its cause.
 
         Args:
             error: What was raised; credentials in it are masked.
             reading: Whether the reply had begun.
+            outside: What was being handled when the request was made.
         """
         ours = _ours_in(error)
+        scrub(error, self.hide, outside)
         if ours is not None:
             return ours
-        self._scrub(error)
         if getattr(error, "status_code", None) is not None:
             failure: NbAgentsError = self._of_status(error)
         else:
@@ -94,17 +109,23 @@ class Failures:
         failure.args = (self.hide(one_line(str(failure), _LONGEST)),)
         return failure
 
-    def complete(self, failure: RequestError, partial: str, request_id: str | None) -> None:
+    def complete(
+        self,
+        failure: RequestError,
+        partial: str,
+        request_id: str | None,
+        outside: BaseException | None = None,
+    ) -> None:
         """Give an error of the reply what only its reader knows, and mask it."""
+        scrub(failure, self.hide, outside)
         failure.args = (self.hide(one_line(str(failure), _LONGEST)),)
         failure.partial = failure.partial or partial
         failure.request_id = self._named(failure.request_id or request_id)
 
     def hide(self, text: str) -> str:
         """Mask credentials in ``text``: the client's own, and what looks like one."""
-        for secret in self._secrets:
-            text = without(text, secret.reveal())
-        return masked(text)
+        secrets = (secret.reveal() for secret in (*self._secrets, *self._more))
+        return masked(without(text, secrets))
 
     @property
     def endpoint(self) -> str:
@@ -170,7 +191,7 @@ class Failures:
         return f"Check base_url ({self._base_url}); most servers' end in /v1."
 
     def _of_transport(self, error: Exception, *, reading: bool) -> NbAgentsError:
-        names = {kind.__name__ for each in _chain(error) for kind in type(each).__mro__}
+        names = {kind.__name__ for each in family(error) for kind in type(each).__mro__}
         if names & {"TimeoutException", "APITimeoutError"}:
             return RequestTimeoutError(
                 f"{self.host} could not be reached in time. Check base_url, the network and its "
@@ -203,8 +224,8 @@ class Failures:
 
     def _unreachable(self, error: Exception) -> RequestError:
         what, advice = "could not be reached", "Check base_url and the network."
-        words = " ".join(str(each) for each in _chain(error))
-        causes = list(_chain(error))
+        words = " ".join(str(each) for each in family(error))
+        causes = list(family(error))
         if any(isinstance(each, ssl.SSLError) for each in causes) or "[SSL" in words:
             what = f"cannot be trusted or does not speak TLS ({_last_words(error)})"
             advice = (
@@ -226,35 +247,6 @@ class Failures:
 
     def _named(self, request_id: str | None) -> str | None:
         return request_id and one_line(self.hide(request_id), _LONGEST_ID)
-
-    def _scrub(self, error: BaseException) -> None:
-        """Mask credentials in what the errors below say of themselves."""
-        for each in _chain(error):
-            each.args = tuple(self._hidden(part) for part in each.args)
-            for name in ("message", "body"):
-                if isinstance(vars(each).get(name), str | dict | list):
-                    setattr(each, name, self._hidden(getattr(each, name)))
-            self._scrub_request(each)
-
-    def _scrub_request(self, error: BaseException) -> None:
-        """Mask the credentials in the headers that an error of the libraries below carries."""
-        response = vars(error).get("response")
-        request = vars(error).get("request") or vars(error).get("_request")
-        for part in (response, getattr(response, "_request", None), request):
-            headers = getattr(part, "headers", {})
-            for name, value in list(headers.items()):
-                headers[name] = "***" if is_credential(name) else self.hide(value)
-
-    def _hidden(self, value: Any, depth: int = 0) -> Any:
-        if isinstance(value, str):
-            return self.hide(value)
-        if depth > _DEEPEST:
-            return "..."
-        if isinstance(value, dict):
-            return {key: self._hidden(part, depth + 1) for key, part in value.items()}
-        if isinstance(value, list):
-            return [self._hidden(part, depth + 1) for part in value]
-        return value
 
 
 def request_id_in(headers: Mapping[str, str]) -> str | None:
@@ -324,17 +316,8 @@ def _filtered_categories(said: Any) -> Iterator[str]:
             yield one_line(str(category), 40)
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    each: BaseException | None = error
-    while each is not None and id(each) not in seen:
-        seen.add(id(each))
-        yield each
-        each = each.__cause__ or each.__context__
-
-
 def _last_words(error: BaseException) -> str:
-    words = [str(each) for each in _chain(error) if str(each)]
+    words = [str(each) for each in family(error) if str(each)]
     return one_line(words[-1] if words else type(error).__name__, 160).rstrip(".")
 
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from nbagents.errors import ConfigurationError
 from nbagents.messages import ModelCapabilities, ModelInfo
-from nbagents.models._base import BaseChatClient, checked_url
+from nbagents.models._address import Address, host_of
+from nbagents.models._base import BaseChatClient, out_of_sight
 from nbagents.models._cassette.switch import may_replay
+from nbagents.models._environment import environment_headers, without_environment
 from nbagents.models._failures import Failures
 from nbagents.models._limits import Limits
 from nbagents.models._requests import is_loopback
-from nbagents.models._secrets import Secret, credentials_in, hidden, key_from
+from nbagents.models._secrets import Secret, credentials_in, key_from, revealed
 from nbagents.models._tokens import TokenProvider, asked_aside
 
 if TYPE_CHECKING:
@@ -54,8 +56,11 @@ class OpenAIChatCompletionClient(BaseChatClient):
         api_key: The key, or a coroutine function that returns one; else ``OPENAI_API_KEY``. A
             server on this machine needs none.
         base_url: The server; else ``OPENAI_BASE_URL``, else OpenAI. ``http://localhost:11434/v1``
-            is Ollama.
-        organization: The OpenAI organization; else ``OPENAI_ORG_ID``.
+            is Ollama. A user and password in it, as in ``https://user:password@host/v1``, are
+            sent as the header ``Authorization: Basic ...``.
+        organization: The OpenAI organization; else ``OPENAI_ORG_ID``. That variable, the next and
+            ``OPENAI_CUSTOM_HEADERS`` count for OpenAI and for ``OPENAI_BASE_URL``, and are sent
+            to no other server.
         project: The OpenAI project; else ``OPENAI_PROJECT_ID``.
         timeout: Seconds for the whole request, None for no deadline at all; not heeded where
             ``limits`` are given.
@@ -83,13 +88,13 @@ class OpenAIChatCompletionClient(BaseChatClient):
         *,
         model: str,
         api_key: str | TokenProvider | Secret[str] | None = None,
-        base_url: str | None = None,
+        base_url: str | Secret[str] | None = None,
         organization: str | None = None,
         project: str | None = None,
         timeout: float | None = 600.0,
         max_retries: int = 2,
         default_headers: Mapping[str, str] | Secret[Mapping[str, str]] | None = None,
-        default_query: Mapping[str, object] | None = None,
+        default_query: Mapping[str, object] | Secret[Mapping[str, object]] | None = None,
         http_client: httpx2.AsyncClient | None = None,
         limits: Limits | None = None,
         model_info: ModelInfo | None = None,
@@ -99,12 +104,16 @@ class OpenAIChatCompletionClient(BaseChatClient):
         _transport: Callable[[], httpx2.AsyncBaseTransport] | None = None,
         **create_args: Any,
     ) -> None:
-        settings = {name: value for name, value in locals().items() if name in _SETTINGS}
-        settings["default_headers"] = headers = hidden(default_headers)
-        base_url, variable = _server_of(model, base_url)
-        checked_url(base_url, "base_url")
+        settings = out_of_sight({n: value for n, value in locals().items() if n in _SETTINGS})
+        server, variable, env = _server_of(model, base_url)
+        address = Address(server, "base_url")
+        base_url = address.url
+        headers = address.headers(settings["default_headers"])
         ask: Callable[[], Awaitable[str]] | None = None
-        secrets = credentials_in(headers)
+        noted = credentials_in(
+            headers, settings["default_query"], environment_headers() if env else None
+        )
+        secrets = [*address.credentials, *noted]
         if callable(api_key):
             ask = asked_aside(
                 api_key, "api_key", "Check what it does; it is to return the key.", secrets
@@ -123,28 +132,35 @@ class OpenAIChatCompletionClient(BaseChatClient):
         def build(**common: Any) -> AsyncOpenAI:
             from openai import AsyncOpenAI
 
-            return AsyncOpenAI(
+            client = AsyncOpenAI(
                 api_key=ask or secrets[0].reveal(),
                 base_url=base_url,
                 organization=organization,
                 project=project,
                 **common,
             )
+            return client if env else without_environment(client, organization, project, headers)
 
-        self._assemble(build, Failures(base_url, model, secrets), settings, create_args)
+        failures = Failures(base_url, model, secrets)
+        self._assemble(build, failures, headers, settings, create_args)
 
 
 _SETTINGS = frozenset(inspect.signature(OpenAIChatCompletionClient).parameters) - {"create_args"}
 
 
-def _server_of(model: str, base_url: str | None) -> tuple[str, str]:
-    """Where to ask for ``model``, and which environment variable holds the key."""
+def _server_of(model: str, base_url: object) -> tuple[object, str, bool]:
+    """Where to ask for ``model``, which variable holds the key, and whether others go along.
+
+    Those are OPENAI_ORG_ID and the like: they are for OpenAI, and for OPENAI_BASE_URL.
+    """
+    given, usual = revealed(base_url), os.environ.get("OPENAI_BASE_URL") or _OPENAI_URL
     for prefix, url, variable in _PROVIDERS:
         if model.startswith(prefix):
-            if base_url is None:
-                return url, variable
-            return base_url, variable if os.environ.get(variable) else "OPENAI_API_KEY"
-    return base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI_URL, "OPENAI_API_KEY"
+            if given is None:
+                return url, variable, False
+            return given, variable if os.environ.get(variable) else "OPENAI_API_KEY", False
+    server = given or usual
+    return server, "OPENAI_API_KEY", server == usual or host_of(str(server)) == "api.openai.com"
 
 
 def _no_key(base_url: str, variable: str, *, needless: bool) -> Secret[str]:

@@ -10,6 +10,7 @@ from nbagents.errors import ConfigurationError
 from nbagents.messages import CreateResult, LLMMessage, ModelInfo
 from nbagents.models._arguments import check_create_arguments
 from nbagents.models._embedded.service import MODEL as EMBEDDED
+from nbagents.models._secrets import hidden_arguments
 from nbagents.models._wire.params import (
     check_capabilities,
     parsed_content,
@@ -125,7 +126,7 @@ def parsed_in(client: Any, asked: Asked, result: CreateResult) -> Any:
 
 def unchecked_arguments_for(asked: Asked, defaults: Defaults) -> dict[str, Any]:
     """The same, whatever the model can do and whether the arguments are known."""
-    arguments = {"model": defaults.model, **defaults.arguments, **asked.extra}
+    arguments = {"model": defaults.model, **defaults.arguments, **hidden_arguments(asked.extra)}
     arguments["messages"] = to_params(
         asked.messages,
         family=defaults.info["family"],

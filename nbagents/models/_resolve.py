@@ -10,14 +10,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from nbagents.errors import ConfigurationError
+from nbagents.models._address import hidden_url, host_of
 from nbagents.models._cassette.switch import current_deck
 from nbagents.models._embedded.service import MODEL as EMBEDDED
 from nbagents.models._local import SERVERS, Found, find_servers, is_chat_model, models_at
 from nbagents.models._requests import SWITCH, allowed, is_loopback
-from nbagents.models._secrets import hidden, key_from
+from nbagents.models._secrets import hidden, hidden_arguments, hidden_query, key_from, revealed
 
 if TYPE_CHECKING:
     from nbagents.models._client import ChatCompletionClient
@@ -110,6 +110,7 @@ def resolve(model: str | None = None, **settings: Any) -> Resolution:
 
 def _resolve(model: str | None, settings: dict[str, Any]) -> Resolution:
     settings = {name: _out_of_sight(name, value) for name, value in settings.items()}
+    settings = hidden_arguments(settings)
     provider, name = _split(model or _variable("NBAGENTS_MODEL"))
     if not provider:
         provider = _explicit(settings) or ("embedded" if name == EMBEDDED else "")
@@ -164,12 +165,13 @@ def _whatever_is_set_up(name: str | None, settings: dict[str, Any]) -> Resolutio
 
 
 def _openai(name: str | None, settings: dict[str, Any]) -> Resolution:
-    base_url = str(settings.get("base_url") or _variable("OPENAI_BASE_URL") or _OPENAI)
+    given = revealed(settings.get("base_url"))
+    base_url = str(given or _variable("OPENAI_BASE_URL") or _OPENAI)
     name = name or _variable("OPENAI_MODEL")
     if not name and is_loopback(base_url):
         name = next(filter(is_chat_model, models_at(base_url)), None)
     name = name or DEFAULT_MODEL
-    host = urlsplit(base_url).netloc.rpartition("@")[2]
+    host = host_of(base_url)
     why = "as set" if _explicit(settings) else _which_is_set("OPENAI_BASE_URL", "OPENAI_API_KEY")
     return Resolution("openai", name, f"{name} at {host} ({why})", settings)
 
@@ -188,8 +190,8 @@ def _azure(name: str | None, settings: dict[str, Any]) -> Resolution:
         if not credential:
             given["azure_ad_token_provider"] = _entra_id()
     how = "key" if credential == "api_key" else "Entra ID"
-    endpoint = str(settings.get("azure_endpoint") or _variable("AZURE_OPENAI_ENDPOINT") or "")
-    host = urlsplit(endpoint).hostname or "Azure"
+    given_endpoint = revealed(settings.get("azure_endpoint"))
+    host = host_of(str(given_endpoint or _variable("AZURE_OPENAI_ENDPOINT") or "")) or "Azure"
     return Resolution("azure", deployment, f"{deployment} at {host} (Azure, {how})", given)
 
 
@@ -241,9 +243,13 @@ def _explicit(settings: Mapping[str, Any]) -> str:
 
 
 def _out_of_sight(name: str, value: Any) -> Any:
-    """A key, token or headers as what no repr, copy or pickle shows."""
+    """A key, token, headers and the like as what no repr, copy or pickle shows."""
     if name in ("api_key", "azure_ad_token") and isinstance(value, str):
         return key_from(value, "", name)
+    if name in ("base_url", "azure_endpoint"):
+        return hidden_url(value)
+    if name == "default_query":
+        return hidden_query(value)
     return hidden(value) if name == "default_headers" else value
 
 

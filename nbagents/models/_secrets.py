@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import re
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, NoReturn, TypeVar
-from urllib.parse import quote
+from weakref import WeakSet
 
+from nbagents._keys import resembles_key
 from nbagents.errors import ConfigurationError
 
-__all__ = ["Secret", "credentials_in", "hidden", "is_credential", "key_from", "without"]
+__all__ = [
+    "Secret",
+    "credentials_in",
+    "hidden",
+    "hidden_arguments",
+    "hidden_query",
+    "is_credential",
+    "key_from",
+    "known_secrets",
+    "revealed",
+]
 
 T = TypeVar("T")
 
-_TELLTALE = 8  # characters of a key by which it is known where a text was cut in the middle of it
-_TELLING = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
+_TELLING = re.compile(
+    r"auth|key|token|secret|cookie|passw|signature|credential|^(?:sig|code)$", re.IGNORECASE
+)
 
 
 class Secret(Generic[T]):
@@ -36,6 +48,8 @@ class Secret(Generic[T]):
         # A closure: whoever walks attributes finds a function, not the value.
         self._reveal: Callable[[], T] = lambda: value
         self._variable = variable
+        with _lock:
+            _alive.add(self)
 
     def reveal(self) -> T:
         """The value."""
@@ -56,60 +70,116 @@ class Secret(Generic[T]):
         return _from_environment, (self._variable,)
 
 
-def key_from(
-    given: str | Secret[str] | None, variable: str, name: str = "api_key"
-) -> Secret[str] | None:
+_lock = threading.Lock()
+_alive: WeakSet[Secret[Any]] = WeakSet()
+_SHORTEST = 8  # of what is looked for in others' words: "none" is a key to a server that needs none
+
+
+def known_secrets() -> list[str]:
+    """The keys and tokens that the process holds at this time, but for the shortest."""
+    with _lock:
+        held = list(_alive)
+    values = {each.reveal() for each in held if each._variable != ""}
+    return [value for value in values if isinstance(value, str) and len(value) >= _SHORTEST]
+
+
+def key_from(given: object, variable: str, name: str = "api_key") -> Secret[str] | None:
     """Take a key as given, as the argument ``name``, else from the environment variable.
 
     White space around it is dropped; an empty key is no key.
 
     Raises:
-        ConfigurationError: The key holds what no HTTP header can carry.
+        ConfigurationError: It is no text, or holds what no HTTP header can carry.
     """
     if isinstance(given, Secret):
         return given
     if given is not None:
+        if not isinstance(given, str):
+            raise _wrong(name, "text", given)
         return Secret(_clean(given, name)) if given.strip() else None
     value = os.environ.get(variable, "")
     return Secret(_clean(value, variable), variable) if value.strip() else None
 
 
-def hidden(
-    headers: Mapping[str, str] | Secret[Mapping[str, str]] | None,
-) -> Secret[Mapping[str, str]] | None:
-    """Hide headers: they may hold credentials."""
-    return headers if headers is None or isinstance(headers, Secret) else Secret(dict(headers))
+def hidden(given: object, name: str = "default_headers") -> Secret[Mapping[str, str]] | None:
+    """Hide headers, given as the argument ``name``: they may hold credentials.
+
+    Raises:
+        ConfigurationError: They are no mapping of text to text.
+    """
+    if given is None or isinstance(given, Secret):
+        return given
+    if not isinstance(given, Mapping):
+        raise _wrong(name, "a mapping of names to values", given)
+    for header, value in given.items():
+        if not isinstance(header, str):
+            raise _wrong(f"A name in {name}", "text", header)
+        if not isinstance(value, str):
+            raise _wrong(f"{name}[{header!r}]", "text", value)
+    return Secret(dict(given))
 
 
-def credentials_in(headers: Secret[Mapping[str, str]] | None) -> list[Secret[str]]:
-    """The values of those headers whose names say that they are credentials."""
-    named = {} if headers is None else headers.reveal()
-    return [Secret(str(value).strip()) for name, value in named.items() if is_credential(name)]
+def hidden_query(given: object, name: str = "default_query") -> Any:
+    """Hide query parameters if there is a credential among them; others may be seen.
+
+    Raises:
+        ConfigurationError: They are no mapping.
+    """
+    if given is None or isinstance(given, Secret):
+        return given
+    if not isinstance(given, Mapping):
+        raise _wrong(name, "a mapping of names to values", given)
+    telling = any(is_credential(str(key)) or _is_key(value) for key, value in given.items())
+    return Secret(dict(given)) if telling else dict(given)
+
+
+def hidden_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Create arguments of the API, those out of sight that may hold credentials.
+
+    Raises:
+        ConfigurationError: Headers or query parameters are no mapping.
+    """
+    shown = dict(arguments)
+    if "extra_headers" in shown:
+        shown["extra_headers"] = hidden(shown["extra_headers"], "extra_headers")
+    if "extra_query" in shown:
+        shown["extra_query"] = hidden_query(shown["extra_query"], "extra_query")
+    return shown
+
+
+def revealed(value: Any) -> Any:
+    """What a secret holds; anything else as it is."""
+    return value.reveal() if isinstance(value, Secret) else value
+
+
+def credentials_in(
+    *given: Secret[Mapping[str, str]] | Mapping[str, Any] | None,
+) -> list[Secret[str]]:
+    """The values in headers and queries that are credentials by their names or their form.
+
+    What stands behind a scheme, as in ``Bearer ...``, is one by itself.
+    """
+    found: list[str] = []
+    for each in given:
+        for name, value in (revealed(each) or {}).items():
+            text = str(value).strip()
+            if is_credential(str(name)) or _is_key(value):
+                found += _parts(text)
+    return [Secret(text) for text in dict.fromkeys(found)]
 
 
 def is_credential(name: str) -> bool:
-    """Whether a header of this name holds a credential."""
+    """Whether a header or query parameter of this name holds a credential."""
     return _TELLING.search(name) is not None
 
 
-def without(text: str, secret: str) -> str:
-    """Mask a secret in ``text``: as it is, as in a URL, in base64, and where the text cuts it."""
-    if len(secret) <= 3:
-        return text
-    encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
-    for form in (secret, quote(secret, safe=""), encoded):
-        text = _masked(text, form)
-    return text
+def _parts(text: str) -> Iterable[str]:
+    scheme, _, rest = text.partition(" ")
+    return (text, rest.strip()) if scheme and rest.strip() else (text,)
 
 
-def _masked(text: str, form: str) -> str:
-    pieces: list[str] = []
-    beginning, end = form[:_TELLTALE], 0
-    while (at := text.find(beginning, end)) >= 0:
-        size = next(n for n in range(len(form), 0, -1) if text.startswith(form[:n], at))
-        pieces += text[end:at], "***"
-        end = at + size
-    return "".join((*pieces, text[end:]))
+def _is_key(value: object) -> bool:
+    return isinstance(value, str) and resembles_key(value)
 
 
 def _clean(key: str, source: str) -> str:
@@ -120,6 +190,10 @@ def _clean(key: str, source: str) -> str:
             "without quotes or line breaks."
         )
     return key
+
+
+def _wrong(name: str, wanted: str, given: object) -> ConfigurationError:
+    return ConfigurationError(f"{name} takes {wanted}, not {type(given).__name__}.")
 
 
 def _refuse() -> NoReturn:

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from nbagents.errors import AuthenticationError, NbAgentsError
+from nbagents.errors import AuthenticationError, ConfigurationError, NbAgentsError
 from nbagents.models._secrets import Secret
 
 __all__ = ["TokenProvider", "asked_aside"]
@@ -29,8 +29,11 @@ def asked_aside(
         given: Where tokens are noted, so that no error shows one.
 
     Raises:
+        ConfigurationError: ``provider`` is no function.
         AuthenticationError: (when called) The provider failed, or gave no token.
     """
+    if not callable(provider):
+        raise ConfigurationError(f"{name} takes a function, not {type(provider).__name__}.")
 
     async def ask() -> str:
         try:

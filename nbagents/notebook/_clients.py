@@ -43,7 +43,7 @@ class Clients:
     def _resolve(self, model: str) -> Resolution:
         from nbagents.models import resolve
 
-        key = (model, *sorted(_settings_of_environment()))
+        key = (model, _state_of_environment())
         known = self._resolved.get(key)
         # A local server may have been started since the embedded model had to step in.
         if known is None or (known.provider == "embedded" and not model):
@@ -59,5 +59,6 @@ class Clients:
         return client
 
 
-def _settings_of_environment() -> list[tuple[str, str]]:
-    return [item for item in os.environ.items() if item[0].startswith(_PREFIXES)]
+def _state_of_environment() -> int:
+    """A number for what is set: keys are among it, and shall not be kept here."""
+    return hash(frozenset(item for item in os.environ.items() if item[0].startswith(_PREFIXES)))

@@ -48,7 +48,9 @@ def _patient_loads(data: bytes | str) -> Any:
     text = data if isinstance(data, str) else bytes(data).decode("utf-8", "replace")
     try:
         return json.loads(text.removeprefix("\ufeff"))
-    except RecursionError as error:
-        raise JSONError("nested too deeply") from error
+    except RecursionError:
+        fault = "nested too deeply"
     except ValueError as error:
-        raise JSONError(str(error)) from error
+        fault = str(error)
+    # Not from within: the reader's own error holds the whole text, and whatever is in it.
+    raise JSONError(fault)

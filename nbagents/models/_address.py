@@ -1,0 +1,83 @@
+"""A server's address, apart from the user and password that may stand in it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from nbagents.errors import ConfigurationError
+from nbagents.models._secrets import Secret, revealed
+
+__all__ = ["Address", "hidden_url", "host_of"]
+
+
+class Address:
+    """Where requests go, and who says so.
+
+    Args:
+        given: The address as it was given.
+        name: The argument that it was given as.
+
+    Attributes:
+        url: The address, without user and password.
+        credentials: What no message may show: the password, and the header that is made of it.
+
+    Raises:
+        ConfigurationError: It is no HTTP address, or has a query.
+    """
+
+    def __init__(self, given: object, name: str) -> None:
+        parts = _split(revealed(given), name)
+        self.url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        self.credentials: list[Secret[str]] = []
+        self._basic: Secret[str] | None = None
+        if "@" in parts.netloc:
+            user, password = unquote(parts.username or ""), unquote(parts.password or "")
+            letters = base64.b64encode(f"{user}:{password}".encode()).decode()
+            self._basic = Secret(f"Basic {letters}")
+            said = {user if not password else "", password, parts.password or "", letters}
+            self.credentials = [self._basic, *map(Secret, filter(None, said))]
+
+    def headers(
+        self, headers: Secret[Mapping[str, str]] | None
+    ) -> Secret[Mapping[str, str]] | None:
+        """The headers to send: those given, and who asks, unless they say that themselves."""
+        given = {} if headers is None else dict(headers.reveal())
+        if self._basic is None or any(each.lower() == "authorization" for each in given):
+            return headers
+        return Secret({"Authorization": self._basic.reveal(), **given})
+
+
+def hidden_url(given: object) -> object:
+    """An address out of sight if there is a user or a query in it; any other as it is."""
+    return Secret(given) if isinstance(given, str) and ("@" in given or "?" in given) else given
+
+
+def host_of(url: str) -> str:
+    """The host in an address, as it is written there, with its port; "" when there is none."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:
+        return ""
+
+
+def _split(url: object, name: str) -> SplitResult:
+    if not isinstance(url, str):
+        raise ConfigurationError(f"{name} takes text, not {type(url).__name__}.")
+    try:
+        parts = urlsplit(url.strip())
+        _ = parts.port
+    except ValueError:
+        parts = SplitResult("", "", "", "", "")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        shown = "" if "@" in url or "?" in url else f" is {url!r}, which"
+        raise ConfigurationError(
+            f"{name}{shown} is no HTTP address; give it as http://host:port/v1 or https://host/v1."
+        )
+    if parts.query or parts.fragment:
+        raise ConfigurationError(
+            f"{name} ends in a query (what follows '?' or '#'), which would be lost; leave it out, "
+            "and give what every request needs as default_query={...}."
+        )
+    return parts

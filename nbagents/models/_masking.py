@@ -1,0 +1,64 @@
+"""Taking credentials out of text, in whatever form they stand in it. Pure."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from urllib.parse import quote, quote_plus
+
+__all__ = ["forms_of", "without"]
+
+_SHORTEST = 4  # characters of what is worth hiding; shorter stands in every other word
+_TELLTALE = 8  # characters of a key by which it is known where a text was cut in the middle of it
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """Mask secrets in ``text``: in each of their forms, and where the text cuts them."""
+    for secret in secrets:
+        for form in forms_of(secret):
+            text = _masked(text, form)
+    return text
+
+
+@lru_cache(maxsize=64)
+def forms_of(secret: str) -> tuple[str, ...]:
+    """How a secret may stand in a text: as it is, as in a URL, JSON, HTML, base64 or hexadecimal.
+
+    The longest come first. One that is too short to be told from other words has no form.
+    """
+    if len(secret) < _SHORTEST:
+        return ()
+    found = {secret, html.escape(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1]}
+    urls = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    found |= urls | {_lower_escapes(url) for url in urls}
+    found |= {secret.encode().hex(), secret.encode().hex().upper()}
+    found |= set(_base64(secret.encode()))
+    return tuple(sorted(found, key=lambda form: (-len(form), form)))
+
+
+def _base64(secret: bytes) -> Iterator[str]:
+    """The letters that are the secret's own, wherever in what was encoded it began."""
+    for before in range(3):
+        padded = b"\0" * before + secret
+        # The first letters hold bits of what stood before, the last bits of what follows.
+        first, last = (0, 2, 3)[before], len(padded) * 8 // 6
+        for encoded in (base64.b64encode(padded), base64.urlsafe_b64encode(padded)):
+            yield encoded.decode()[first:last]
+
+
+def _lower_escapes(url: str) -> str:
+    first, *rest = url.split("%")
+    return "%".join([first, *(each[:2].lower() + each[2:] for each in rest)])
+
+
+def _masked(text: str, form: str) -> str:
+    pieces: list[str] = []
+    beginning, end = form[:_TELLTALE], 0
+    while (at := text.find(beginning, end)) >= 0:
+        size = next(n for n in range(len(form), 0, -1) if text.startswith(form[:n], at))
+        pieces += text[end:at], "***"
+        end = at + size
+    return "".join((*pieces, text[end:]))
