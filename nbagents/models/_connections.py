@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import math
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from nbagents.errors import ProtocolError, RequestTimeoutError
 from nbagents.models._failures import is_quota_exhausted
+from nbagents.models._lanes import Lane, Lanes, most_at_once
 from nbagents.models._logs import our_request, redact_logs
 from nbagents.models._requests import check_allowed
 from nbagents.models._secrets import revealed
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
     from nbagents.models._limits import Limits
 
-__all__ = ["KEEP_ALIVE", "Connections", "create_method", "http_client", "import_sdk"]
+__all__ = ["KEEP_ALIVE", "Connections", "Place", "create_method", "http_client", "import_sdk"]
 
 KEEP_ALIVE = 180.0
 """Seconds an idle connection is kept. Azure's load balancers drop theirs without a word after
@@ -55,17 +58,54 @@ class Connections:
         self._build = build
         self._owned = owned
         self._lock = threading.Lock()
-        self._of_loop: dict[asyncio.AbstractEventLoop, _Kept] = {}
+        self._of_loop: dict[asyncio.AbstractEventLoop, Lanes] = {}
 
-    async def client(self) -> AsyncOpenAI:
-        """The running loop's SDK client."""
+    async def enter(self) -> Place:
+        """Wait until a request may run on the running loop, which most of the time is at once."""
         loop = asyncio.get_running_loop()
-        kept = self._of_loop.get(loop)
-        if kept is None:
+        lanes = self._of_loop.get(loop)
+        if lanes is None:
             # In a thread: it may take a second, and the loop must hear a cancellation.
             await asyncio.to_thread(import_sdk)
-            kept = await self._open(loop)
-        return kept.client
+            lanes = await self._open(loop)
+        return Place(lanes, await lanes.enter())
+
+    async def close(self) -> None:
+        """Close the connections of every loop; a later request opens new ones."""
+        with self._lock:
+            kept = list(self._of_loop.items())
+            self._of_loop.clear()
+        for loop, lanes in kept:
+            for lane in lanes.all:
+                await _close_on(loop, lane)
+
+    async def _open(self, loop: asyncio.AbstractEventLoop) -> Lanes:
+        with self._lock:
+            for ended in [each for each in self._of_loop if each.is_closed()]:
+                del self._of_loop[ended]
+            lanes = self._of_loop.get(loop)
+            if lanes is not None:
+                return lanes
+            first = _lane(self._build, self._owned, weakref.ref(self), loop)
+            # Further ones must not hold this object, which ends them when it is let go.
+            add = partial(_lane, self._build, self._owned) if self._owned else None
+            lanes = self._of_loop[loop] = Lanes(first, add, most_at_once())
+        await anext(first.keeper)
+        return lanes
+
+    def _forget(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            self._of_loop.pop(loop, None)
+
+
+class Place:
+    """Where one request runs; `leave` is owed."""
+
+    __slots__ = ("_lane", "_lanes")
+
+    def __init__(self, lanes: Lanes, lane: Lane) -> None:
+        self._lanes = lanes
+        self._lane = lane
 
     async def send(self, arguments: Mapping[str, Any], limits: Limits) -> httpx2.Response:
         """Send a request for a chat completion; return the response, its body unread.
@@ -77,7 +117,6 @@ class Connections:
             arguments: The arguments of ``create``.
             limits: The deadlines; ``connect`` and ``first_byte`` are watched here.
         """
-        client = await self.client()
         import httpx2
         from openai import AsyncStream
 
@@ -88,7 +127,7 @@ class Connections:
             "timeout": httpx2.Timeout(None, connect=limits.connect, read=limits.first_byte),
         }
         body |= body.pop("extra_body", None) or {}
-        post: Any = client.post  # its options are typed by what is not public
+        post: Any = self._lane.client.post  # its options are typed by what is not public
         with our_request():
             response = await post(
                 "/chat/completions",
@@ -100,42 +139,26 @@ class Connections:
             )
         return cast("httpx2.Response", response)
 
-    async def close(self) -> None:
-        """Close the connections of every loop; a later request opens new ones."""
-        with self._lock:
-            kept = list(self._of_loop.items())
-            self._of_loop.clear()
-        for loop, entry in kept:
-            await _close_on(loop, entry)
-
-    async def _open(self, loop: asyncio.AbstractEventLoop) -> _Kept:
-        with self._lock:
-            for ended in [each for each in self._of_loop if each.is_closed()]:
-                del self._of_loop[ended]
-            kept = self._of_loop.get(loop)
-            if kept is not None:
-                return kept
-            client = self._build()
-            keeper = _keep(weakref.ref(self), loop, client if self._owned else None)
-            kept = self._of_loop[loop] = _Kept(client, keeper)
-        await anext(keeper)
-        return kept
-
-    def _forget(self, loop: asyncio.AbstractEventLoop) -> None:
-        with self._lock:
-            self._of_loop.pop(loop, None)
+    async def leave(self) -> None:
+        """Let another request run; the response is closed."""
+        await self._lanes.leave(self._lane)
 
 
-class _Kept:
-    __slots__ = ("client", "keeper")
-
-    def __init__(self, client: AsyncOpenAI, keeper: AsyncGenerator[None, None]) -> None:
-        self.client = client
-        self.keeper = keeper
+def _lane(
+    build: Build,
+    owned: bool,
+    owner: weakref.ref[Connections] | None = None,
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> Lane:
+    """Make an SDK client; with the first one of a loop its ``owner`` forgets the loop."""
+    client = build()
+    return Lane(client, _keep(owner, loop, client if owned else None))
 
 
 async def _keep(
-    owner: weakref.ref[Connections], loop: asyncio.AbstractEventLoop, client: AsyncOpenAI | None
+    owner: weakref.ref[Connections] | None,
+    loop: asyncio.AbstractEventLoop | None,
+    client: AsyncOpenAI | None,
 ) -> AsyncGenerator[None, None]:
     """Wait for the end: a loop closes its asynchronous generators before it ends.
 
@@ -144,20 +167,20 @@ async def _keep(
     try:
         yield
     finally:
-        connections = owner()
-        if connections is not None:
+        connections = owner() if owner is not None else None
+        if connections is not None and loop is not None:
             connections._forget(loop)
         if client is not None:
             await client.close()
 
 
-async def _close_on(loop: asyncio.AbstractEventLoop, kept: _Kept) -> None:
+async def _close_on(loop: asyncio.AbstractEventLoop, lane: Lane) -> None:
     """Close a loop's connections on that loop; one that stands still does it when it goes on."""
     if loop is asyncio.get_running_loop():
-        await kept.keeper.aclose()
+        await lane.keeper.aclose()
     elif loop.is_running():
         with suppress(RuntimeError):
-            closing = asyncio.run_coroutine_threadsafe(kept.keeper.aclose(), loop)
+            closing = asyncio.run_coroutine_threadsafe(lane.keeper.aclose(), loop)
             await asyncio.wrap_future(closing)
 
 
@@ -230,7 +253,7 @@ def http_client(
                     "again, or allow more with limits=Limits(first_byte=...).",
                     retryable=True,
                 ) from error
-            return await _bounded(response, limits.error_bytes) if response.is_error else response
+            return await _bounded(response, limits) if response.is_error else response
 
         async def _send_within(
             self, request: httpx2.Request, options: dict[str, Any]
@@ -279,13 +302,14 @@ def _check_redirect(here: httpx2.URL, there: httpx2.URL) -> None:
     )
 
 
-async def _bounded(response: httpx2.Response, limit: int) -> httpx2.Response:
-    """Read an error's body up to ``limit`` bytes; what comes too late or broken is left out."""
+async def _bounded(response: httpx2.Response, limits: Limits) -> httpx2.Response:
+    """Read an error's body up to its cap; what comes too late or broken is left out."""
     import httpx2
 
+    limit, seconds = limits.error_bytes, min(_ERROR_BODY_SECONDS, limits.silence or math.inf)
     body = bytearray()
     with suppress(TimeoutError, httpx2.HTTPError, httpx2.StreamError):
-        async with asyncio.timeout(_ERROR_BODY_SECONDS), aclosing(response.aiter_bytes()) as pieces:
+        async with asyncio.timeout(seconds), aclosing(response.aiter_bytes()) as pieces:
             async for piece in pieces:
                 body += piece
                 if len(body) >= limit:

@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 from nbagents.errors import (
     APIConnectionError,
     BadRequestError,
+    IncompleteReplyError,
     RequestCancelledError,
     RequestError,
+    RequestTimeoutError,
 )
 from nbagents.messages import (
     CreateResult,
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 
     from nbagents._cancellation import CancellationToken
     from nbagents.models._client import JsonOutput, ToolChoice, ToolLike
-    from nbagents.models._connections import Connections
+    from nbagents.models._connections import Connections, Place
     from nbagents.models._failures import Failures
     from nbagents.models._limits import Limits
 
@@ -63,6 +65,7 @@ class _Call:
     exchange: Exchange
     builder: ReplyBuilder
     started: float
+    place: Place | None = None
     first: float | None = None
     usage: RequestUsage | None = None
 
@@ -232,7 +235,7 @@ class DirectChatClient:
             reader = ReplyReader(builder, max_line=limits.line_bytes)
             data = b"-"
             while data and not reader.done:
-                data = await exchange.read()
+                data = await _read(exchange, builder)
                 before = builder.size
                 for chunk in reader.feed(data) if data else reader.close():
                     if call.first is None:
@@ -254,14 +257,17 @@ class DirectChatClient:
             raise
         finally:
             await exchange.close()
+            if call.place is not None:
+                await call.place.leave()
             self._count(call.usage)
         yield result
 
     async def _open(self, call: _Call) -> None:
         """Send the request; once more, changed, where the server does not take it as it is."""
+        place = call.place = await call.exchange.queue(self._connections.enter)
 
         def send() -> Awaitable[httpx2.Response]:
-            return self._connections.send(call.arguments, call.limits)
+            return place.send(call.arguments, call.limits)
 
         self._concessions.apply(call.arguments)
         while True:
@@ -298,6 +304,16 @@ class DirectChatClient:
         if usage is not None:
             with self._lock:
                 self._usage += usage
+
+
+async def _read(exchange: Exchange, builder: ReplyBuilder) -> bytes:
+    """The next bytes; none when there are no more, or the reply is whole and none come."""
+    try:
+        return await exchange.read()
+    except (IncompleteReplyError, RequestTimeoutError):
+        if not builder.is_finished:
+            raise
+        return b""
 
 
 def _was_sent(error: RequestError | None) -> bool:

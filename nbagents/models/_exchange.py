@@ -64,6 +64,20 @@ class Exchange:
         self._body: AsyncGenerator[bytes, None] | None = None
         self._forget = token.add_callback(self._on_cancel) if token is not None else None
 
+    async def queue(self, enter: Callable[[], Awaitable[T]]) -> T:
+        """Wait for one's turn to send a request: no deadline counts that.
+
+        Raises:
+            NbAgentsError: There is nothing to send it through.
+            RequestCancelledError: The token was used.
+        """
+        self._check_token()
+        waited = self.waited
+        try:
+            return await self._await(enter(), _FOREVER, reading=False)
+        finally:
+            self.waited = waited
+
     async def open(self, send: Callable[[], Awaitable[httpx2.Response]]) -> httpx2.Response:
         """Send the request, and wait for the response's headers.
 

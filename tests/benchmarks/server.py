@@ -4,6 +4,7 @@ What it answers is in the path, so that every client sends the same request to i
 
     /chunks/2000/v1                   a reply of 2,000 chunks, as fast as it can be read
     /chunks/2000/per-second/200/v1    the same, 200 chunks a second
+    /times/50/per-second/5/v1         50 chunks, each the time at which it was due
     /ended                            when the last reply ended, in seconds since the epoch
 """
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHUNK_CHARACTERS = 6
+AROUND = 4
+"""Events of a stream that are no chunk of text: the role, the reason to stop, usage and end."""
 
 _PAGE = """\
 ## Fitting the orbit
@@ -45,7 +48,9 @@ print(periods.round(2))
 """
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _ended = [0.0]
-_PATH = re.compile(rb"/chunks/(\d+)(?:/per-second/(\d+))?/v1/chat/completions")
+_PATH = re.compile(rb"/(chunks|times)/(\d+)(?:/per-second/(\d+))?/v1/chat/completions")
+_BACKLOG = 4096
+"""Connections that may wait to be accepted: a thousand come at once."""
 
 
 def reply(chunks: int) -> list[str]:
@@ -87,8 +92,15 @@ def _events(chunks: int) -> list[bytes]:
     first = _event(chunks, _choice({"role": "assistant", "content": ""}))
     content = [_event(chunks, _choice({"content": piece})) for piece in reply(chunks)]
     last = [_event(chunks, _choice({}, "stop")), _event(chunks, [], _usage(chunks))]
-    events = [first, *content, *last, b"data: [DONE]\n\n"]
-    return [b"%x\r\n%s\r\n" % (len(event), event) for event in events]
+    return list(map(_framed, [first, *content, *last, b"data: [DONE]\n\n"]))
+
+
+def _framed(event: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(event), event)
+
+
+# The moment a chunk was due, in as many digits as the chunk's length in the framing allows for.
+_STAMPED = _framed(_event(0, _choice({"content": "0" * 20}))).replace(b"0" * 20, b"%020.6f")
 
 
 @cache
@@ -133,30 +145,35 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     if path is None:
         writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
         return
-    chunks, per_second = int(path[1]), int(path[2] or 0)
+    chunks, per_second = int(path[2]), int(path[3] or 0)
     if not body.get("stream"):
         writer.write(_completion(chunks))
         return
     writer.write(
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
     )
-    await _send(_events(chunks), per_second, writer)
+    await _send(_events(chunks), per_second, writer, timed=path[1] == b"times")
     writer.write(b"0\r\n\r\n")
     await writer.drain()
     _ended.append(time.time())
 
 
-async def _send(events: list[bytes], per_second: int, writer: asyncio.StreamWriter) -> None:
+async def _send(
+    events: list[bytes], per_second: int, writer: asyncio.StreamWriter, *, timed: bool
+) -> None:
     if not per_second:
         writer.write(b"".join(events))
         await writer.drain()
         return
     loop = asyncio.get_running_loop()
     started = loop.time()
+    chunks = range(1, len(events) - AROUND + 1)
     for number, event in enumerate(events):
-        await asyncio.sleep(started + number / per_second - loop.time())
-        writer.write(event)
-        await writer.drain()
+        due = started + number / per_second
+        await asyncio.sleep(due - loop.time())
+        writer.write(_STAMPED % due if timed and number in chunks else event)
+        if writer.transport.get_write_buffer_size():
+            await writer.drain()
 
 
 async def _serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -171,7 +188,7 @@ async def _serve_connection(reader: asyncio.StreamReader, writer: asyncio.Stream
 
 
 async def _serve() -> None:
-    server = await asyncio.start_server(_serve_connection, "127.0.0.1", 0)
+    server = await asyncio.start_server(_serve_connection, "127.0.0.1", 0, backlog=_BACKLOG)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

@@ -1,0 +1,41 @@
+"""What a reply waits for before it is asked for: a connection, say. Whoever shows it, says so."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+__all__ = ["told_of_waits", "waiting_for"]
+
+logger = logging.getLogger("nbagents")
+
+_listener: ContextVar[Callable[[str], None] | None] = ContextVar("nbagents_waits", default=None)
+
+
+@contextmanager
+def told_of_waits(listener: Callable[[str], None]) -> Iterator[None]:
+    """Call ``listener`` with what is waited for inside, and with ``""`` when it is over.
+
+    It is called in the thread of the event loop on which the wait is.
+    """
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+@contextmanager
+def waiting_for(what: str) -> Iterator[None]:
+    """Tell whoever listens that what runs inside waits for ``what``."""
+    listener = _listener.get()
+    logger.info("A request waits for %s.", what)
+    if listener is not None:
+        listener(what)
+    try:
+        yield
+    finally:
+        if listener is not None:
+            listener("")
