@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ _SWITCH = "NBAGENTS_REQUESTS"
 _POSITIONS = ("on", "loopback", "off")
 _before = pytest.StashKey[str | None]()
 _folder = pytest.StashKey[Path]()
-_recorded = pytest.StashKey[list[Any]]()
+_recorded = pytest.StashKey[list[dict[str, Any]]]()
 _use = pytest.StashKey["Use"]()
 _cells = pytest.StashKey[list[bool]]()
 
@@ -78,35 +79,37 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Before a notebook's kernel starts, put in the notebook's cassette."""
+    """Before nbval starts a notebook's kernel, put in the notebook's cassette."""
     notebook: Any = item.parent
     if not _is_cell(item) or notebook.kernel is not None:
         return (yield)
-    from nbagents.testing._cassettes import SANITIZED, cassette_of, in_use
+    from nbagents.testing._cassettes import SANITIZED
 
-    record = item.config.getoption("--nbagents-record")
-    path = cassette_of(notebook.path)
-    with in_use(path, _folder_of(item.config), record=record) as use:
-        notebook.stash[_use] = use
-        notebook.stash[_cells] = []
+    with _cassette_of(notebook):
         result = yield
     notebook.sanitize_patterns.update(SANITIZED)
     return result
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_call(item: Any) -> None:
-    """What is recorded is new, and not what the notebook has saved."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: Any) -> Generator[None, Any, Any]:
+    """Put the cassette in for nbmake, which runs a whole notebook as one test."""
+    if _is_notebook(item):
+        with _cassette_of(item):
+            return (yield)
     if _is_cell(item) and item.config.getoption("--nbagents-record"):
-        item.options["check"] = False
+        item.options["check"] = False  # what is recorded is new, and not what was saved
+    return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     """Take note of which cells ran, and did not fail."""
     report: Any = yield
-    if _is_cell(item) and report.when == "call" and item.parent and _cells in item.parent.stash:
-        item.parent.stash[_cells].append(not report.failed)
+    if report.when == "call":
+        notebook = item.parent if _is_cell(item) else item if _is_notebook(item) else None
+        if notebook is not None and _use in notebook.stash:
+            notebook.stash.setdefault(_cells, []).append(not report.failed)
     return report
 
 
@@ -117,23 +120,51 @@ def pytest_runtest_teardown(
     """After a notebook's last cell, look for recordings that nothing asked for."""
     result = yield
     notebook: Any = item.parent
+    if _is_notebook(item) and _use in item.stash:
+        _end(item.config, item.stash[_use], whole=_cells in item.stash and all(item.stash[_cells]))
     is_last = nextitem is None or nextitem.parent is not notebook
     if _is_cell(item) and is_last and _use in notebook.stash:
         cells = [cell for cell in notebook.nb.cells if cell.cell_type == "code"]
-        passed = notebook.stash[_cells]
+        passed = notebook.stash.get(_cells, [])
         _end(item.config, notebook.stash[_use], whole=len(passed) == len(cells) and all(passed))
     return result
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """As a worker of pytest-xdist, hand on what was recorded."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["nbagents"] = session.config.stash.get(_recorded, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a worker of pytest-xdist hands on."""
+    output = getattr(node, "workeroutput", {})
+    node.config.stash.setdefault(_recorded, []).extend(output.get("nbagents", []))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Have pytest-xdist give the cells of a notebook to one worker: they share a kernel."""
+    notebooks = config.getoption("nbval", False) or config.getoption("nbval_lax", False)
+    if not notebooks or config.getoption("dist") not in ("load", "worksteal"):
+        return None
+    from nbagents.testing._workers import NotebookScheduling
+
+    return NotebookScheduling(config, log)
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Say what was recorded, and what it cost."""
-    if records := config.stash.get(_recorded, []):
+    """Say what was missing and is recorded now, and what it cost."""
+    if config.getoption("--nbagents-record"):
         from nbagents.testing._cassettes import summary
 
+        recorded: list[dict[str, Any]] = config.stash.get(_recorded, [])
         terminalreporter.section("nbagents")
-        terminalreporter.line(summary(records))
+        for line in summary(recorded):
+            terminalreporter.line(line)
 
 
 @pytest.fixture
@@ -197,6 +228,23 @@ def cassette(request: pytest.FixtureRequest) -> Iterator[Path]:
 def _is_cell(item: pytest.Item) -> bool:
     """Whether it is a notebook's cell; nbval need not be installed."""
     return type(item).__module__ == "nbval.plugin"
+
+
+def _is_notebook(item: pytest.Item) -> bool:
+    """Whether it is a whole notebook; nbmake need not be installed."""
+    return type(item).__module__ == "nbmake.pytest_items"
+
+
+@contextmanager
+def _cassette_of(notebook: Any) -> Iterator[None]:
+    """Put a notebook's cassette in, and keep what was used of it."""
+    from nbagents.testing._cassettes import cassette_of, in_use
+
+    record = notebook.config.getoption("--nbagents-record")
+    path = cassette_of(notebook.path)
+    with in_use(path, _folder_of(notebook.config), record=record) as use:
+        notebook.stash[_use] = use
+        yield
 
 
 def _folder_of(config: pytest.Config) -> Path:

@@ -45,6 +45,8 @@ def normaliser(rules: Iterable[Rule]) -> Callable[[Any], Any]:
     Raises:
         ConfigurationError: A rule is neither, or its pattern is none.
     """
+    if isinstance(rules, str) or not isinstance(rules, Iterable):
+        raise ConfigurationError(f"The rules of a cassette are a list, not {rules!r}.")
     compiled = [pair for rule in rules for pair in _compiled(rule)]
 
     def normalised(value: Any) -> Any:
@@ -70,9 +72,11 @@ def _compiled(rule: Rule) -> Iterable[tuple[re.Pattern[str], str]]:
             )
         return [(re.compile(pattern), text) for pattern, text in NAMED_RULES[rule]]
     try:
-        return [(re.compile(rule["replace"]), rule.get("with", ""))]
-    except (KeyError, TypeError, AttributeError, re.error) as error:
+        pattern, text = re.compile(rule["replace"]), rule.get("with", "")
+        pattern.sub(text, "")  # a text may name a group that the pattern does not have
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError, re.error) as error:
         raise ConfigurationError(
             f"The cassette's rule {rule!r} is none ({error}); give "
             '{"replace": pattern, "with": text}.'
         ) from error
+    return [(pattern, text)]
