@@ -121,7 +121,8 @@ def pytest_runtest_teardown(
     result = yield
     notebook: Any = item.parent
     if _is_notebook(item) and _use in item.stash:
-        _end(item.config, item.stash[_use], whole=_cells in item.stash and all(item.stash[_cells]))
+        passed: list[bool] = item.stash.get(_cells, [])
+        _end(item.config, item.stash[_use], whole=passed == [True])
     is_last = nextitem is None or nextitem.parent is not notebook
     if _is_cell(item) and is_last and _use in notebook.stash:
         cells = [cell for cell in notebook.nb.cells if cell.cell_type == "code"]
