@@ -35,6 +35,9 @@ class ReplyDisplay(Protocol):
     def feed(self, chunk: str) -> None:
         """Take what came; a `StreamChunk` tells text from reasoning by its ``kind``."""
 
+    def wait_for(self, what: str) -> None:
+        """Say what the request waits for, ``""`` when that is over; from any thread."""
+
     def due(self) -> float | None:
         """Seconds until `paint` is worth calling; None when there is nothing to show."""
 
@@ -81,6 +84,9 @@ class FinalDisplay:
     def feed(self, chunk: str) -> None:
         """Take what came; it is in the bundle too."""
 
+    def wait_for(self, what: str) -> None:
+        """What is waited for is not shown."""
+
     def due(self) -> None:
         """Nothing is ever due."""
 
@@ -124,6 +130,9 @@ class TerminalDisplay:
         end = open_end.start() if open_end else len(text)
         self._held = text[end:]
         self._write(plain(text[:end]))
+
+    def wait_for(self, what: str) -> None:
+        """What is waited for is not shown."""
 
     def due(self) -> None:
         """Nothing is ever due: the text was written at once."""

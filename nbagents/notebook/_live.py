@@ -60,6 +60,8 @@ class LiveDisplay:
         self._open = False  # the last output is the tail's, to be updated
         self._alone = self._shown() == 0
         self._text = ""
+        self._awaited = ""
+        self._awaited_shown = ""
 
     def feed(self, chunk: str) -> None:
         """Take what came; it is shown by the next `paint`."""
@@ -71,9 +73,13 @@ class LiveDisplay:
             self._new.append(chunk)
         self._pace.received(len(chunk))
 
+    def wait_for(self, what: str) -> None:
+        """Say what the request waits for, ``""`` when that is over; from any thread."""
+        self._awaited = what
+
     def due(self) -> float | None:
         """Seconds until there is something to show and the last update is long enough ago."""
-        if self._new:
+        if self._new or (self._slots and self._awaited != self._awaited_shown):
             return self._pace.wait()
         if self._slots:
             return None
@@ -84,6 +90,7 @@ class LiveDisplay:
         started = self._clock()
         text = "".join(self._new)
         self._new.clear()
+        self._awaited_shown = self._awaited
         if self._alone:
             self._paint_blocks(text)
         else:
@@ -109,7 +116,7 @@ class LiveDisplay:
             self._put("".join(block_html(block, style=False) for block in blocks))
             self._open = False
         tail = self._tail(self._blocks.tail)
-        if tail:
+        if tail or self._open:  # what an open output says may be over
             self._put(tail)
 
     def _tail(self, markdown: str) -> str:
@@ -117,7 +124,9 @@ class LiveDisplay:
         if self._thinking:
             glimpse = " ".join(self._reasoning[-GLIMPSE:].split())
             return html + _note(f"thinking\u2026 {glimpse}")
-        waiting = not html and len(self._slots) < 2
+        if self._awaited_shown:
+            return html + _note(f"\u2026 waits for {self._awaited_shown}")
+        waiting = not html and len(self._slots) - self._open < 2  # no block is shown
         return _note(f"\u2026 {self._label}") if waiting else html
 
     def _put(self, html: str) -> None:

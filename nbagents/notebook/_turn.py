@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nbagents._waits import told_of_waits
 from nbagents.agents import ChatAgent, Event
 from nbagents.errors import ConfigurationError
 from nbagents.loop import Interrupted, InterruptGuard, drive
@@ -74,7 +75,7 @@ def take_turn(
             return _whole(agent, content, request)
         return agent.stream(content, **request)
 
-    with InterruptGuard() as guard:
+    with InterruptGuard() as guard, told_of_waits(display.wait_for):
         try:
             drive(source, reply.see, due=display.due, tick=display.paint, guard=guard)
         except Interrupted:

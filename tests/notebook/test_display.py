@@ -289,6 +289,26 @@ def test_reasoning_is_glimpsed_while_there_is_no_text_after_it() -> None:
     assert "thinking" not in shown
 
 
+def test_what_a_request_waits_for_is_said_until_it_is_over() -> None:
+    clock = Clock()
+    publisher = CapturingDisplayPublisher()
+    outputs: Any = SimpleNamespace(count=lambda parent: 0)
+    display = LiveDisplay(publisher, outputs, label="some-model", clock=clock)
+    display.wait_for("a <b>connection</b>")
+    clock.now = 0.3
+    assert display.due() == 0
+    display.paint()
+    assert "waits for a &lt;b&gt;connection" in publisher.outputs[-1]["data"]["text/html"]
+    assert display.due() is None
+    display.wait_for("")
+    clock.now = 0.6
+    assert display.due() == 0
+    display.paint()
+    shown = publisher.outputs[-1]["data"]["text/html"]
+    assert "waits for" not in shown
+    assert "some-model" in shown
+
+
 def test_a_reply_that_failed_before_any_text_leaves_nothing() -> None:
     publisher = CapturingDisplayPublisher()
     display = LiveDisplay(publisher, None, clock=Clock())

@@ -14,6 +14,7 @@ from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
+from nbagents._waits import told_of_waits
 from nbagents.agents import ChatAgent, TurnEvent, TurnStarted, asking
 from nbagents.agents._turns import turns_of
 from nbagents.errors import NbAgentsError
@@ -243,7 +244,11 @@ class Dialogue:
         self._outbox.changed()
 
     async def _turn(self, agent: ChatAgent, prompt: Prompt) -> None:
-        with asking(self.approve), synchronous_calls(self.call_when_free):
+        with (
+            asking(self.approve),
+            synchronous_calls(self.call_when_free),
+            told_of_waits(self._wait_for),
+        ):
             async with aclosing(agent.stream(prompt)) as events:
                 async for _ in events:
                     pass  # it is seen as those who watch the agent see it
@@ -290,6 +295,10 @@ class Dialogue:
 
     def _mark(self, call: str, state: Any) -> None:
         self.transcript.mark(call, state)
+        self._outbox.changed()
+
+    def _wait_for(self, what: str) -> None:
+        self.waiting_for = f"The request waits for {what}." if what else None
         self._outbox.changed()
 
     @contextmanager
