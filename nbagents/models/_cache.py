@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
+import warnings
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from nbagents.errors import NotKeptWarning
 from nbagents.messages import (
     CreateResult,
     LLMMessage,
@@ -123,7 +125,12 @@ class _Cache(ClientWrapper):
 
     def _keep(self, key: str, pieces: Sequence[Piece], result: CreateResult) -> None:
         said = [[piece.text, piece.kind] for piece in pieces]
-        self._store.set(key, json.dumps({"pieces": said, "result": result_of(result, pieces)}))
+        try:
+            self._store.set(key, json.dumps({"pieces": said, "result": result_of(result, pieces)}))
+        except Exception as error:  # noqa: BLE001  (a paid reply is not lost with its copy)
+            warnings.warn(
+                f"The reply is not kept in the cache. {error}", NotKeptWarning, stacklevel=2
+            )
 
     def _hit(self, known: Record, asked: Asked) -> CreateResult:
         result = result_in(known)

@@ -7,7 +7,7 @@ import os
 from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar
 
-from nbagents._sqlite import Database
+from nbagents._sqlite import MARK, Database, Table
 
 __all__ = ["CacheStore", "InMemoryStore", "SQLiteStore"]
 
@@ -56,35 +56,30 @@ class SQLiteStore(CacheStore[T]):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        schema = "CREATE TABLE IF NOT EXISTS cache (key TEXT PRIMARY KEY, value TEXT NOT NULL)"
-        self._database = Database(path, f"{schema} WITHOUT ROWID")
+        self._database = Database(path, Table("cache", {"value": "TEXT"}))
 
     def get(self, key: str, default: T | None = None) -> T | None:
         """Return the value of ``key``, or ``default`` where there is none."""
-        rows = self._database.execute("SELECT value FROM cache WHERE key = ?", (key,))
-        if not rows:
+        row = self._database.get(MARK + key)
+        if row is None:
             return default
-        value: Any = json.loads(rows[0][0])
+        value: Any = json.loads(row[1])
         return value  # type: ignore[no-any-return]
 
     def set(self, key: str, value: T) -> None:
         """Keep ``value``, which JSON can hold, under ``key``."""
-        self._database.execute(
-            "INSERT INTO cache VALUES (?, ?) "
-            "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            (key, json.dumps(value)),
-        )
+        self._database.put([(MARK + key, json.dumps(value))])
 
     def clear(self) -> None:
         """Forget everything."""
-        self._database.execute("DELETE FROM cache")
+        self._database.clear()
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         self._database.close()
 
     def __len__(self) -> int:
-        return int(self._database.execute("SELECT count(*) FROM cache")[0][0])
+        return len(self._database)
 
     def __repr__(self) -> str:
         return f"SQLiteStore({str(self._database.path)!r})"

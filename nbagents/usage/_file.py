@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
 from pathlib import PurePath
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from nbagents._sqlite import Database
+from nbagents._sqlite import MARK, Database, Row, Table
+from nbagents.errors import ConfigurationError
 from nbagents.usage._frame import frame_of
 from nbagents.usage._records import UsageRecord
 
@@ -20,14 +24,16 @@ if TYPE_CHECKING:
 __all__ = ["LedgerFile"]
 
 _NAMES = tuple(field.name for field in fields(UsageRecord))
+_TIME = 3 + _NAMES.index("time")
 _TYPES = {
     "cell": "INTEGER", "prompt_tokens": "INTEGER", "cached_tokens": "INTEGER",
     "completion_tokens": "INTEGER", "reasoning_tokens": "INTEGER", "cost": "REAL",
     "seconds": "REAL", "time_to_first_token": "REAL", "estimated": "INTEGER",
 }  # fmt: skip
-_COLUMNS = ", ".join(f"{name} {_TYPES.get(name, 'TEXT')}" for name in _NAMES)
-_SCHEMA = f"CREATE TABLE IF NOT EXISTS requests (session TEXT, notebook TEXT, {_COLUMNS})"
-_INSERT = f"INSERT INTO requests VALUES ({', '.join('?' * (2 + len(_NAMES)))})"  # noqa: S608
+_TABLE = Table(
+    "requests",
+    {name: _TYPES.get(name, "TEXT") for name in ("session", "notebook", *_NAMES)},
+)
 
 # One for each process: a kernel that is started anew is another session.
 _session = f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
@@ -37,7 +43,8 @@ class LedgerFile:
     """A SQLite file of requests, which several kernels append to.
 
     Its one table, ``requests``, has the fields of `UsageRecord` as columns; times are ISO 8601 in
-    UTC. Before them stand ``session``, the kernel's own, and ``notebook``.
+    UTC. Before them stand an ``id``, ``session``, the kernel's own, and ``notebook``; behind them
+    the row's checksum.
 
     Args:
         path: The file; it is made with the first record.
@@ -45,29 +52,41 @@ class LedgerFile:
     """
 
     def __init__(self, path: str | os.PathLike[str], notebook: str | None = None) -> None:
-        self._database = Database(path, _SCHEMA)
+        self._database = Database(path, _TABLE)
         self._notebook = _notebook() if notebook is None else notebook
+        self._lock = Lock()
+        self._waiting: list[Row] = []
 
     def append(self, records: Iterable[UsageRecord]) -> None:
-        """Write records.
+        """Write records, and those that could not be written before.
 
         Raises:
-            ConfigurationError: The file is no database, or cannot be written.
+            ConfigurationError: The file is no database of ours, or cannot be written. The records
+                wait for the next call.
         """
-        rows = [(_session, self._notebook, *_values(record)) for record in records]
-        self._database.execute_many(_INSERT, rows)
+        with self._lock:
+            self._waiting += [self._row_of(record) for record in records]
+            self._database.put(self._waiting)
+            self._waiting.clear()
 
     def read(self) -> pd.DataFrame:
         """Return what all kernels have written, in the order of the requests."""
-        rows = self._database.execute("SELECT * FROM requests ORDER BY time, rowid")
-        frame = frame_of([_record(row[2:]) for row in rows])
+        rows = sorted(self._database.rows(), key=lambda row: (row[_TIME], row[0]))
+        frame = frame_of([_record(row[3:]) for row in rows])
         for place, name in enumerate(("session", "notebook")):
-            frame.insert(place, name, [row[place] for row in rows])
+            frame.insert(place, name, [row[place + 1] for row in rows])
         return frame.astype({"session": "category", "notebook": "category"})
 
     def close(self) -> None:
         """Close the file."""
+        if self._waiting:
+            with suppress(ConfigurationError):
+                self.append([])
         self._database.close()
+
+    def _row_of(self, record: UsageRecord) -> Row:
+        identity = f"{MARK}{time.time_ns():x}-{uuid.uuid4().hex[:12]}"
+        return (identity, _session, self._notebook, *_values(record))
 
 
 def _values(record: UsageRecord) -> list[Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
+import warnings
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nbagents.errors import ConfigurationError
+from nbagents.errors import ConfigurationError, NotKeptWarning
 from nbagents.prices import in_dollars
 from nbagents.usage._frame import frame_of
 
@@ -78,6 +79,8 @@ class UsageLedger:
         """Keep the records in a SQLite file too: those there are, and all that follow.
 
         Several kernels may append to one file; what was written stands when a kernel is killed.
+        What cannot be written, on a full disk for example, is told, and written with the next
+        record.
         `read` gives it back. Persisting to the same file again adds nothing twice.
 
         Args:
@@ -101,7 +104,11 @@ class UsageLedger:
             file.append(self._records)
 
             def keep(record: UsageRecord) -> None:
-                file.append([record])
+                try:
+                    file.append([record])
+                except ConfigurationError as error:
+                    waits = "What the request took is in the ledger, and waits to be kept."
+                    warnings.warn(f"{error} {waits}", NotKeptWarning, stacklevel=3)
 
             def end() -> None:
                 with self._lock:
