@@ -226,12 +226,19 @@ def test_a_notebook_is_saved_with_its_outputs_and_without_the_machine(path: Path
     assert [cell.source for cell in code if "%%chat" in cell.source and not cell.outputs] == []
 
 
+# A chat cell, and what a panel is sent from Python.
+PROMPT = re.compile(
+    r"^%%chat(?!.*--fresh)[^\n]*\n(.*)|^panel\.(?:send|edit)\((?:.*, )?\"(.*)\"\)$",
+    re.MULTILINE,
+)
+
+
 def test_each_prompt_of_the_tour_has_its_reply() -> None:
-    notebook = nbformat.read(ROOT / "notebooks/01_first_chat.ipynb", as_version=4)
     bodies = [
-        cell.source.split("\n", 1)[1].replace("{distance}", "9.537")
-        for cell in notebook.cells
-        if cell.source.startswith("%%chat") and "--fresh" not in cell.source
+        (found[1] or found[2]).replace("{distance}", "9.537")
+        for name in ("01_first_chat", "05_chat_panel")
+        for cell in nbformat.read(ROOT / f"notebooks/{name}.ipynb", as_version=4).cells
+        for found in PROMPT.finditer(cell.source if cell.cell_type == "code" else "")
     ]
     tour = json.loads((ROOT / "nbagents/models/_embedded/tour.json").read_text(encoding="utf-8"))
     assert [entry["prompt"] for entry in tour["replies"]] == bodies

@@ -404,7 +404,10 @@ def calling(name: str, arguments: str) -> CreateResult:
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-def test_a_call_is_allowed_and_denied_by_the_panels_buttons(allowed: bool) -> None:
+@pytest.mark.parametrize("pressed", [True, False])
+def test_a_call_is_allowed_and_denied_by_the_panels_buttons_and_from_python(
+    pressed: bool, allowed: bool
+) -> None:
     ran: list[int] = []
 
     def add(a: int) -> int:
@@ -418,7 +421,10 @@ def test_a_call_is_allowed_and_denied_by_the_panels_buttons(allowed: bool) -> No
         panel.send("go")
         wait_for(lambda: [c["state"] for m in panel.messages for c in m["calls"]] == ["asked"])
         assert ran == []
-        front.say("approve", call="c1", allowed=allowed)
+        if pressed:
+            front.say("approve", call="c1", allowed=allowed)
+        else:
+            panel.approve("c1", allowed=allowed)
         wait_for(lambda: panel.value == "Done")
         [call] = [call for message in panel.messages for call in message["calls"]]
         assert (call["state"], ran) == (("done", [1]) if allowed else ("denied", []))

@@ -24,9 +24,10 @@ from nbagents.messages import (
     calls_markdown,
     results_markdown,
 )
+from nbagents.messages._show import speaker
 from nbagents.rendering import STATUS_WORDS, Section, sections_bundle
 
-__all__ = ["SavedCopy", "saved_bundle"]
+__all__ = ["SavedCopy", "is_compared", "saved_bundle"]
 
 DELAY = 0.5
 """Seconds after the end of a reply until the copy is brought up to date, at least."""
@@ -67,7 +68,7 @@ class SavedCopy:
         """Show it as it is now, soon; on the private loop."""
         self._messages = messages
         # nbval does not know updates, so that none is sent where outputs are compared.
-        if self._published and self._due is None and not _compared():
+        if self._published and self._due is None and not is_compared():
             loop = engine().loop
             size = 3 * sum(len(message["markdown"]) for message in messages)
             delay = DELAY + size / BYTES_PER_SECOND
@@ -102,7 +103,7 @@ def saved_bundle(messages: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _sections(message: Mapping[str, Any]) -> list[Section]:
-    label = f"{message['role']} · {message['source']}"
+    label = speaker(message["role"], message["source"])
     status = STATUS_WORDS.get(message["status"], "")
     notes = [*([status] if status else []), *message["notes"]]
     pictures = len(message["images"])
@@ -138,5 +139,6 @@ def _publisher() -> Any:
     return publisher if getattr(publisher, "pub_socket", None) is not None else None
 
 
-def _compared() -> bool:
+def is_compared() -> bool:
+    """Whether what is shown is compared with what was saved, so that nothing in it may vary."""
     return os.environ.get("NBAGENTS_RENDER") == "final" or "PYTEST_CURRENT_TEST" in os.environ
