@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
 from nbagents._cancellation import CancellationToken
@@ -10,11 +11,15 @@ from nbagents.agents._approval import Approve, approved
 from nbagents.agents._events import CallAsked, CallStarted
 from nbagents.messages import FunctionCall, FunctionExecutionResult, FunctionExecutionResultMessage
 from nbagents.tools import Tool, execute_call
+from nbagents.tools._calls import fault_in
 
 __all__ = ["not_run", "run_calls"]
 
+logger = logging.getLogger("nbagents")
+
 _NOT_RUN = "Not run: "
 _DENIED = f"{_NOT_RUN}the person who was asked did not allow it."
+_NOT_ASKED = f"{_NOT_RUN}asking whether it may failed"
 _NOBODY = (
     f"{_NOT_RUN}this tool changes something, and nobody can be asked here whether it may. "
     "The agent's author can pass approve=."
@@ -31,21 +36,29 @@ async def run_calls(
 ) -> FunctionExecutionResultMessage:
     """Run the calls of a reply and return their results, in the order of the calls.
 
-    A call that fails or is not allowed has a result that says so; the others go on. ``tell`` hears
-    when somebody is asked and when a call runs.
+    A call that cannot run, fails or is not allowed has a result that says so; the others go on.
+    ``tell`` hears when somebody is asked and when a call runs. Where asking itself fails, the call
+    does not run, and the failure is logged.
     """
     asking = asyncio.Lock()
 
-    async def run(call: FunctionCall) -> FunctionExecutionResult:
-        tool = next((tool for tool in tools if tool.name == call.name), None)
-        if tool is not None:
-            # A person is asked one thing at a time.
-            async with asking:
+    async def permission(call: FunctionCall) -> FunctionExecutionResult | None:
+        tool = next(tool for tool in tools if tool.name == call.name)
+        try:
+            async with asking:  # a person is asked one thing at a time
                 allowed = await approved(
                     call, tool, approve, on_asked=lambda: tell(CallAsked(call))
                 )
-            if not allowed:
-                return _refused(call, _NOBODY if allowed is None else _DENIED)
+        except Exception as error:
+            logger.exception("The function that says whether %s may run failed.", call.name)
+            return _refused(call, f"{_NOT_ASKED} ({type(error).__name__}).")
+        return None if allowed else _refused(call, _NOBODY if allowed is None else _DENIED)
+
+    async def run(call: FunctionCall) -> FunctionExecutionResult:
+        # Nobody is asked about what cannot run.
+        answer = fault_in(call, tools) or await permission(call)
+        if answer is not None:
+            return answer
         tell(CallStarted(call))
         return await execute_call(call, tools, cancellation_token=cancellation_token)
 

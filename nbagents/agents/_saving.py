@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from secrets import token_hex
@@ -37,12 +38,12 @@ class SavedAgent(BaseModel):
     conversation: dict[str, Any]
 
     def write(self, path: str | Path) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file, whole or not at all; only its owner may read it."""
         target = Path(path)
         # A name that nobody foresees, and never an existing file: a link may lie in wait there.
         draft = target.with_name(f".{target.name}.{token_hex(8)}.part")
         try:
-            with draft.open("x", encoding="utf-8") as file:
+            with open(draft, "x", encoding="utf-8", opener=_for_me_alone) as file:
                 file.write(self.model_dump_json(indent=2))
             draft.replace(target)
         finally:
@@ -83,6 +84,11 @@ class SavedAgent(BaseModel):
             at_once(context.load_state(self.conversation))
         except ValidationError as error:
             raise _damaged("The conversation", error) from error
+
+
+def _for_me_alone(path: str, flags: int) -> int:
+    # A conversation is nobody else's business on a machine with several users.
+    return os.open(path, flags, 0o600)
 
 
 def _damaged(what: str, error: Exception) -> ConfigurationError:

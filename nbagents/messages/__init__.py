@@ -24,7 +24,13 @@ from nbagents.messages._results import (
     StreamChunk,
     TopLogprob,
 )
-from nbagents.messages._show import call_line, calls_markdown, results_markdown, summary
+from nbagents.messages._show import (
+    arguments_text,
+    call_line,
+    calls_markdown,
+    results_markdown,
+    summary,
+)
 
 __all__ = [
     "AssistantMessage",
@@ -44,6 +50,7 @@ __all__ = [
     "SystemMessage",
     "TopLogprob",
     "UserMessage",
+    "arguments_text",
     "call_line",
     "calls_markdown",
     "results_markdown",

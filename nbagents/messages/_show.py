@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nbagents.messages._results import CreateResult
 
 __all__ = [
+    "arguments_text",
     "call_line",
     "calls_markdown",
     "parts_markdown",
@@ -23,9 +24,17 @@ __all__ = [
     "speaker",
     "summary",
     "text_bundle",
+    "visible",
 ]
 
 _NAME = re.compile(r"[\w.-]+", re.ASCII)
+_NOT_ASCII = re.compile(r"[^\n -~]")
+# What Python takes for printable and nobody sees: Unicode's default ignorable code points that
+# are marks or letters, such as the Hangul fillers, and the Braille blank.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+_PREPARED = "replay"  # the model of a ReplayChatCompletionClient: its texts come from no cache
 
 
 def result_bundle(result: CreateResult) -> dict[str, str]:
@@ -63,7 +72,7 @@ def summary(result: CreateResult) -> str:
     """
     usage = result.usage
     parts = [result.model or "", _tokens(result)]
-    if result.cached:
+    if result.cached and result.model != _PREPARED:
         parts.append("from the cache")
     elif result.cost is not None:
         parts.append(in_dollars(result.cost))
@@ -83,7 +92,27 @@ def call_line(call: FunctionCall) -> str:
         inside = ", ".join(f"{_word(name)}={value!r}" for name, value in arguments.items())
     except (ValueError, AttributeError, RecursionError):
         inside = repr(call.arguments)
-    return f"{_word(call.name)}({inside})"
+    return visible(f"{_word(call.name)}({inside})")
+
+
+def arguments_text(call: FunctionCall) -> str:
+    """A call's arguments as JSON on lines of their own: all of them, to read before it runs."""
+    return visible(_indented(call.arguments))
+
+
+def visible(text: str) -> str:
+    r"""The text with every character that nobody sees, or that moves others, as ``\uXXXX``.
+
+    So a person who is asked sees the same as the program that runs. Line feeds stay.
+    """
+    return _NOT_ASCII.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    sign = match.group()
+    if sign.isprintable() and not _UNSEEN.match(sign):
+        return sign
+    return f"\\u{ord(sign):04x}" if ord(sign) < 0x10000 else f"\\U{ord(sign):08x}"
 
 
 def _word(name: str) -> str:
@@ -93,7 +122,7 @@ def _word(name: str) -> str:
 def calls_markdown(calls: list[FunctionCall]) -> str:
     """Function calls, as Markdown."""
     return "\n\n".join(
-        f"Calls `{call.name}`:\n\n{_fenced(_indented(call.arguments), 'json')}" for call in calls
+        f"Calls `{call.name}`:\n\n{_fenced(arguments_text(call), 'json')}" for call in calls
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,7 +26,7 @@ from nbagents.tools._exceptions import (
 from nbagents.tools._selection import tools_from
 from nbagents.tools._synchronous import SynchronousCaller, synchronous_calls
 
-__all__ = ["execute_call", "run_call"]
+__all__ = ["execute_call", "fault_in", "run_call"]
 
 _LONGEST_ERROR = 500
 _LONGEST_RESULT = 100_000
@@ -60,6 +61,26 @@ async def execute_call(
     except ToolException as error:
         return _result(call, error.content, is_error=True)
     return _result(call, content, is_error=False)
+
+
+def fault_in(
+    call: FunctionCall, tools: Iterable[Tool | Callable[..., Any]]
+) -> FunctionExecutionResult | None:
+    """The answer to a call that cannot run as it stands; None when there is nothing against it.
+
+    A tool of that name must be there, and take the arguments. Nothing is run.
+    """
+    try:
+        tool = _found(call, tools_from(tools))
+        arguments = _arguments(call, tool)
+        validate = getattr(tool, "_validated", tool.args_type().model_validate)
+        with suppress(TypeError, AttributeError, RecursionError):  # running it tells
+            validate(arguments)
+    except ToolException as error:
+        return _result(call, error.content, is_error=True)
+    except ValidationError as error:
+        return _result(call, _invalid(call, tool, _faults_in(error)).content, is_error=True)
+    return None
 
 
 async def run_call(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,11 @@ async def test_two_agents_that_ask_each_other_at_once_are_told_instead_of_hangin
         for result in message.content
     ]
     assert sum("in the middle of a turn" in content for content in told) == 1
+
+
+def test_a_saved_agent_is_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "agent.json"
+    path.write_text("older, and for everybody")
+    path.chmod(0o644)
+    ChatAgent(ScriptedClient()).save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600

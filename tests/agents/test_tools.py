@@ -254,3 +254,34 @@ async def test_the_reply_with_calls_is_in_the_conversation_with_its_thought() ->
     message = (await agent.model_context.get_messages())[1]
     assert isinstance(message, AssistantMessage)
     assert message.thought == "Let me add."
+
+
+@pytest.mark.parametrize(
+    "arguments", ['{"name": ["a"]}', '{"nom": "a"}', "{}", '{"name": "a', "[]"]
+)
+async def test_nobody_is_asked_about_a_call_that_cannot_run(arguments: str) -> None:
+    asked = []
+    bad = calls(("delete", {}))
+    bad.content[0].arguments = arguments
+    agent = _agent(bad, "Sorry.", tools=[delete], approve=lambda *call: asked.append(call))
+    await agent.ask("go")
+    ((content, is_error),) = await _answers(agent)
+    assert (asked, is_error) == ([], True)
+    assert content.startswith("The arguments are wrong: ")
+    assert content.endswith("It takes name (string, required).")
+
+
+async def test_where_asking_fails_nothing_runs_and_the_turn_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(call: FunctionCall, tool: Any) -> bool:
+        raise LookupError("no such rule")
+
+    reply = calls(("delete", {"name": "a"}), ("add", {"a": 1, "b": 1}))
+    agent = _agent(reply, "Sorry.", tools=[delete, add], approve=broken)
+    assert (await agent.ask("go")).content == "Sorry."
+    assert await _answers(agent) == [
+        ("Not run: asking whether it may failed (LookupError).", True),
+        ("2", False),
+    ]
+    assert "no such rule" in caplog.text

@@ -101,7 +101,13 @@ def test_the_footer_tells_model_and_tokens_and_the_totals_add_up() -> None:
 def test_calls_stand_with_the_reply_that_asked_for_them_and_get_their_results() -> None:
     calls = AssistantMessage(content=[CALL], source="tutor", thought="Let me see.")
     transcript = seen(asked(), StreamChunk("Let me see."), calls)
-    call = {"id": "c1", "name": "add", "arguments": '{"a": 1}', "result": "", "is_error": False}
+    call = {
+        "id": "c1",
+        "name": "add",
+        "arguments": '{\n  "a": 1\n}',
+        "result": "",
+        "is_error": False,
+    }
     assert transcript.messages[-1]["calls"] == [{**call, "state": "waiting"}]
     transcript.see(CallStarted(CALL))
     assert transcript.messages[-1]["calls"] == [{**call, "state": "running"}]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from nbagents.agents._calls import not_run
+from nbagents.messages import arguments_text
 from nbagents.notebook._panel.growing import GrowingText
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def call_data(call: FunctionCall, state: CallState) -> dict[str, Any]:
     return {
         "id": call.id,
         "name": call.name,
-        "arguments": call.arguments,
+        "arguments": arguments_text(call),
         "result": "",
         "is_error": False,
         "state": state,

@@ -662,7 +662,7 @@ class CallView {
   /** @param {Call} call */
   paint(call) {
     const state = call.is_error ? "failed" : call.state;
-    const text = pretty(call.arguments);
+    const text = call.arguments;
     this.root.dataset.state = state;
     say(this.state, STATE[state] ?? state);
     say(this.brief, call.arguments.length > 2 ? text.replace(/\s+/g, " ").slice(0, 120) : "");
@@ -675,15 +675,6 @@ class CallView {
       this.panel.announce(`${call.name} asks to run`);
     }
     this.question.hidden = hidden;
-  }
-}
-
-/** @param {string} json */
-function pretty(json) {
-  try {
-    return JSON.stringify(JSON.parse(json), null, 2);
-  } catch {
-    return json;
   }
 }
 
