@@ -6,8 +6,9 @@ import dataclasses
 import re
 import sys
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["Description", "bounded", "fenced", "first_line", "is_a", "shorten"]
+__all__ = ["Description", "bounded", "fenced", "first_line", "instance", "is_a", "shorten"]
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,17 @@ def first_line(error: BaseException) -> str:
         return ""
 
 
+def instance(value: object, kinds: Any) -> bool:
+    """As `isinstance`; a value that fails when asked what it is, is none of the kinds."""
+    try:
+        return isinstance(value, kinds)
+    except Exception:  # noqa: BLE001 - `__class__` may be a property of the user's making
+        return False
+
+
 def is_a(value: object, module: str, *names: str) -> bool:
     """Whether a value is of a class of a module, which is not imported for the question."""
     loaded = sys.modules.get(module)
     # A module that another thread is importing may not have its classes yet.
     classes = tuple(getattr(loaded, name, ()) for name in names)
-    return loaded is not None and isinstance(value, classes)
+    return loaded is not None and instance(value, classes)

@@ -9,6 +9,7 @@ from pprint import pformat
 from typing import Any
 
 from nbagents._keys import named_like_secret
+from nbagents.notebook._description import instance
 
 __all__ = ["is_container", "is_secret", "pretty", "safe_repr", "without_addresses"]
 
@@ -31,9 +32,9 @@ _STRING = 500
 _REPR = 2_000
 
 
-def is_container(value: object) -> bool:
+def is_container(value: Any) -> bool:
     """Whether a value is a container of Python's own, or shows itself as one."""
-    return isinstance(value, _BUILT_IN) and type(value).__repr__ in _REPRS
+    return instance(value, _BUILT_IN) and type(value).__repr__ in _REPRS
 
 
 def pretty(value: object, *, width: int = 100) -> tuple[str, bool]:
@@ -49,14 +50,14 @@ def pretty(value: object, *, width: int = 100) -> tuple[str, bool]:
 
 def is_secret(name: object, value: object) -> bool:
     """Whether a member is by its name a password or key, as in ``{"password": "..."}``."""
-    return isinstance(name, str) and isinstance(value, str | bytes) and named_like_secret(name)
+    return isinstance(name, str) and instance(value, (str, bytes)) and named_like_secret(name)
 
 
 def safe_repr(value: object) -> str:
     """Return ``repr(value)`` without memory addresses; a word on it where that raises."""
     try:
         text = repr(value)
-        return text if isinstance(value, str | bytes) else without_addresses(text)
+        return text if instance(value, (str, bytes)) else without_addresses(text)
     except Exception as error:  # noqa: BLE001 - a repr is the user's code and may raise anything
         return f"<{type(value).__name__}, whose repr raised {type(error).__name__}>"
 
@@ -126,8 +127,8 @@ class _Trimmer:
         self.left_out = True
         return _Shown(text)
 
-    def _leaf(self, value: object) -> _Shown:
-        if isinstance(value, str | bytes) and len(value) > _STRING:
+    def _leaf(self, value: Any) -> _Shown:
+        if instance(value, (str, bytes)) and len(value) > _STRING:
             return self._elided(f"{value[:_STRING]!r}... ({len(value):,} in all)")
         text = safe_repr(value)
         return self._elided(text[:_REPR] + "...") if len(text) > _REPR else _Shown(text)

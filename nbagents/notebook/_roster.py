@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbagents.agents import ChatAgent
 from nbagents.agents._saving import at_once
+from nbagents.notebook._description import instance
 from nbagents.runtime import Agent, SingleThreadedAgentRuntime
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ def roster_frame(namespace: Mapping[str, Any]) -> pd.DataFrame:
 def _rows(name: str, value: Any) -> Iterator[dict[str, Any]]:
     if name.startswith("_"):
         return
-    if isinstance(value, ChatAgent):
+    if instance(value, ChatAgent):
         yield _row(name, value)
-    elif isinstance(value, SingleThreadedAgentRuntime):
+    elif instance(value, SingleThreadedAgentRuntime):
         for agent_id, agent in value.agents.items():
             yield _hosted_row(f"{name}: {agent_id}", agent)
 

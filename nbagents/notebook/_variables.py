@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from nbagents._keys import named_like_secret
 from nbagents.errors import ConfigurationError
-from nbagents.notebook._description import first_line
+from nbagents.notebook._description import first_line, instance
 
 __all__ = [
     "EXPRESSION",
@@ -95,7 +95,7 @@ def refuse_secret(expression: str, value: object) -> None:
         ConfigurationError: It is.
     """
     name = re.split(r"[.\[]", expression.rstrip("'\"]"))[-1].strip("'\"")
-    if named_like_secret(name) and isinstance(value, str | bytes):
+    if named_like_secret(name) and instance(value, (str, bytes)):
         raise ConfigurationError(
             f"{expression} is by its name a secret, so nothing was sent; if it is none, give it "
             "another name."

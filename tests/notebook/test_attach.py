@@ -396,3 +396,19 @@ def test_a_member_that_is_by_its_name_a_secret_is_left_out() -> None:
         assert "[secret left out]" in part
         assert "sent" in note
     assert "hunter2" not in expand("It is {it}.", {"it": settings}).text
+
+
+def test_an_object_that_fails_at_every_question_is_sent_by_its_type() -> None:
+    class Spiteful:
+        @property
+        def __class__(self) -> Any:
+            raise RuntimeError("not telling")
+
+        def __repr__(self) -> str:
+            raise RuntimeError("not telling")
+
+    part, _ = sent(Spiteful())
+    assert "<Spiteful, whose repr raised RuntimeError>" in part
+    part, _ = sent([1, Spiteful()])
+    assert "[1, <Spiteful, whose repr raised RuntimeError>]" in part
+    attach(["it", "password"], {"it": Spiteful(), "password": Spiteful()}, vision=True)
