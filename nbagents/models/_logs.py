@@ -60,7 +60,7 @@ class _Redaction(logging.Filter):
         if clean != said:
             record.msg, record.args = clean, ()
         if record.exc_info:
-            text = record.exc_text or _FORMATTER.formatException(record.exc_info)  # type: ignore[arg-type]
+            text = record.exc_text or _FORMATTER.formatException(record.exc_info)
             clean = without(text, secrets)
             if _ours.get() or clean != text:
                 record.exc_text, record.exc_info = clean, None
