@@ -178,5 +178,6 @@ def _head(reply: ScriptedReply) -> bytes:
     else:
         headers["connection"] = "close"
     headers |= {name.lower(): value for name, value in reply.headers.items()}
-    lines = [f"HTTP/1.1 {reply.status} {phrase}", *(f"{n}: {v}" for n, v in headers.items())]
+    first = f"HTTP/{reply.version} {reply.status} {phrase}"
+    lines = [first, *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")

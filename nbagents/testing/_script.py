@@ -30,6 +30,8 @@ class ScriptedReply:
             without it, ``"reset"`` breaks it with a TCP reset, ``"stall"`` keeps it open and
             silent until the client goes.
         head: Whether status line and headers are sent at all; False leaves all to ``steps``.
+        version: The version of HTTP that the status line says.
+        echoes: Whether ``{key}`` in the steps stands for the credential that the request brought.
         words: A text in place of ``steps``, which is streamed or not as the client asks.
         pace: Seconds between the words of ``words``.
     """
@@ -40,6 +42,8 @@ class ScriptedReply:
     framing: Framing = "chunked"
     ending: Ending = "finish"
     head: bool = True
+    version: Literal["1.0", "1.1"] = "1.1"
+    echoes: bool = False
     words: str | None = None
     pace: float = 0.0
 

@@ -25,6 +25,8 @@ from nbagents.testing import _script
 from nbagents.testing._http import Connection, Gone, RecordedRequest, connect, read_request
 from nbagents.testing._listener import Listener
 from nbagents.testing._script import ScriptedReply
+from nbagents.testing.faults import Fault, fault_named
+from nbagents.testing.faults._parts import ELSEWHERE
 
 __all__ = ["LoopbackServer", "main"]
 
@@ -81,6 +83,26 @@ class LoopbackServer:
         self._script.extend(
             _script.text(each) if isinstance(each, str) else each for each in replies
         )
+
+    def will_misbehave(self, name: str, *, elsewhere: str | None = None) -> Fault:
+        """Answer the next requests in one of the ways of `nbagents.testing.faults`.
+
+        Args:
+            name: The way, a key of `FAULTS`.
+            elsewhere: The other host that redirects lead to, such as ``localhost:1234``; this
+                server under its other name when left out.
+
+        Returns:
+            The way: it says how a request has to end.
+
+        Raises:
+            ConfigurationError: There is no such way.
+        """
+        fault = fault_named(name)
+        self._script.extend(
+            _with_host(reply, elsewhere or f"localhost:{self._port}") for reply in fault.replies
+        )
+        return fault
 
     def will_always_reply(self, reply: ScriptedReply | str | None) -> None:
         """Answer all requests for which nothing else was scripted with this; None ends that."""
@@ -182,7 +204,7 @@ class LoopbackServer:
         if request.method == "POST" and "/chat/completions" in request.path:
             scripted = self._script.popleft() if self._script else self._always
         if scripted is not None and scripted.words is None:
-            return scripted
+            return _with_key(scripted, request) if scripted.echoes else scripted
         words = scripted.words if scripted is not None else None
         answer = service.answer(request.method, request.path, request.body, text=words)
         if scripted is None:
@@ -220,6 +242,20 @@ or, for a client of Azure OpenAI:
 
 Ctrl+C stops it.
 """
+
+
+def _with_host(reply: ScriptedReply, host: str) -> ScriptedReply:
+    """The reply with its redirects leading to ``host``."""
+    headers = {name: value.replace(ELSEWHERE, host) for name, value in reply.headers.items()}
+    return reply.but(headers=headers)
+
+
+def _with_key(reply: ScriptedReply, request: RecordedRequest) -> ScriptedReply:
+    """The reply with the credential that the request brought."""
+    key = request.headers.get("api-key") or request.headers.get("authorization", "")
+    echoed = key.removeprefix("Bearer ").encode("latin-1")
+    steps = (s.replace(b"{key}", echoed) if isinstance(s, bytes) else s for s in reply.steps)
+    return reply.but(steps=[*steps])
 
 
 def _as_reply(answer: service.Answer, pace: float) -> ScriptedReply:

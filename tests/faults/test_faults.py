@@ -1,0 +1,48 @@
+"""Every way in which a server can misbehave, through everything that asks one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from nbagents.errors import ConfigurationError
+from nbagents.testing import LoopbackServer
+from nbagents.testing.faults import FAULTS
+from tests.faults.ways import WAYS, Room, room
+
+
+@pytest.fixture(scope="module", name="room")
+def _room() -> Iterator[Room]:
+    with room() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", FAULTS)
+def test_it_ends_as_stated_in_time_and_is_shown_once(room: Room, name: str, way: str) -> None:
+    seen = room.ask(way, FAULTS[name])
+    assert seen.outcome == replace(seen.wanted, says="")
+    assert (seen.raw, seen.twice) == ([], [])
+    if FAULTS[name].deadline:
+        assert seen.seconds < 5  # the trial holds it to one
+    assert room.elsewhere.requests == []
+
+
+def test_no_two_ways_share_a_name_and_each_group_has_some() -> None:
+    assert all(name == fault.name for name, fault in FAULTS.items())
+    assert min(Counter(fault.group for fault in FAULTS.values()).values()) > 100
+
+
+def test_each_says_in_one_line_what_it_is() -> None:
+    whats = [fault.what for fault in FAULTS.values()]
+    assert [what for what in whats if not what or not what.isprintable() or len(what) > 80] == []
+    assert [what for what, count in Counter(whats).items() if count > 1] == []
+
+
+def test_a_name_that_is_none_is_told_with_the_nearest() -> None:
+    server = LoopbackServer()
+    with pytest.raises(ConfigurationError, match="Did you mean 'gzip_bomb'"):
+        server.will_misbehave("gzip_bom")
