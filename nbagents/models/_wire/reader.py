@@ -45,6 +45,7 @@ class ReplyReader:
         self._body = bytearray()
         self._head = b""
         self._events = 0
+        self._ending = False
 
     def feed(self, data: bytes) -> Iterator[StreamChunk]:
         """Take the next bytes; yield the chunks they complete.
@@ -79,6 +80,7 @@ class ReplyReader:
             yield from self._read_whole()
             return
         if not self.done:
+            self._ending = True
             yield from self._read(self._decoder.close())
         head = self._head.removeprefix(_BOM)
         if head and not self._events and not head.startswith(_FIELDS):
@@ -125,7 +127,16 @@ class ReplyReader:
         try:
             return loads(data)
         except JSONError as error:
-            raise self._not_json(data, error) from error
+            if not self._ending:
+                raise self._not_json(data, error) from error
+            if self._builder.is_finished:  # what the end cut off was no part of the text
+                return {}
+            raise IncompleteReplyError(
+                "The reply broke off in the middle of a chunk; .partial has what came. "
+                "Run it again.",
+                partial=self._builder.partial,
+                retryable=True,
+            ) from error
 
     def _not_json(self, data: bytes, error: JSONError) -> ProtocolError:
         shown = one_line(masked(data[: 4 * _SHOWN].decode("utf-8", "replace")), _SHOWN)
@@ -162,7 +173,8 @@ def read_completion(builder: ReplyBuilder, body: bytes) -> list[StreamChunk]:
         raise _not_a_completion(body) from error
     if (described := error_in(completion)) is not None:
         raise error_described_by(described)
-    if not isinstance(completion, dict) or not isinstance(completion.get("choices"), list):
+    choices = completion.get("choices") if isinstance(completion, dict) else None
+    if not isinstance(choices, list) or not choices:
         raise _not_a_completion(body)
     return builder.add(completion_to_chunk(completion)) + builder.end()
 

@@ -90,9 +90,14 @@ class ReplyBuilder:
         return self._max_reply - self._left
 
     @property
+    def is_finished(self) -> bool:
+        """Whether the server has said that the reply is at its end."""
+        return self._finish is not None or self._ended
+
+    @property
     def status(self) -> Status:
         """How the reply has ended; ``incomplete`` as long as it has not."""
-        if self._finish is None and not self._ended:
+        if not self.is_finished:
             return "incomplete"
         if (self._finish or "").lower() in FAILURES:
             return "failed"
@@ -107,10 +112,10 @@ class ReplyBuilder:
             RequestError: The chunk is an error of the server's, of the class it describes.
             ProtocolError: The chunk is not what the API promises, or the reply is too long.
         """
-        if not isinstance(chunk, dict):
-            self._refuse(f"a chunk that is {kind_of(chunk)}")
         if (error := error_in(chunk)) is not None:
             raise error_described_by(error, partial=self.partial)
+        if not isinstance(chunk, dict):
+            self._refuse(f"a chunk that is {kind_of(chunk)}")
         self._note(chunk)
         new: list[StreamChunk] = []
         for position, choice in enumerate(self._list(chunk.get("choices"), "choices")):

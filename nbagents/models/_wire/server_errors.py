@@ -17,6 +17,7 @@ from nbagents.errors import (
     ContentFilterError,
     ContextLengthError,
     ModelNotFoundError,
+    ProtocolError,
     QuotaExceededError,
     RateLimitError,
     RequestError,
@@ -105,6 +106,7 @@ _BY_STATUS: dict[int, type[RequestError]] = {
 }
 
 _ADVICE = {kind: advice for _, kind, advice in _RULES}
+_ADVICE[ProtocolError] = "Check that base_url is that of an OpenAI-compatible server."
 _RETRYABLE = (RateLimitError, RequestTimeoutError, ServerError)
 
 
@@ -195,6 +197,8 @@ def _status(details: dict[str, Any]) -> int | None:
 
 
 def _kind(words: str, status: int | None) -> type[RequestError]:
+    if 300 <= (status or 0) < 400:  # a redirect that leads nowhere, or "not modified"
+        return ProtocolError
     by_status = _BY_STATUS.get(status or 0)
     if by_status in (None, BadRequestError, RateLimitError):
         for pattern, kind, _ in _RULES:

@@ -13,6 +13,7 @@ from nbagents.errors import ProtocolError
 
 __all__ = ["EventStreamDecoder", "NamedEvent"]
 
+_DATA = len("data:")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -38,7 +39,7 @@ class EventStreamDecoder:
     linear in the bytes.
 
     Args:
-        max_line: The longest line, and the longest data of one event, in bytes.
+        max_line: The longest line, and the longest event, in bytes.
 
     Attributes:
         failure: What stopped the decoder. The events found before it are handed out first;
@@ -52,6 +53,7 @@ class EventStreamDecoder:
         self._after_cr = False  # whether an LF now is the other half of a CRLF
         self._at_start = True
         self._data: bytes | bytearray | None = None
+        self._more = 0  # lines that continued it
         self._name = b""
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -136,13 +138,14 @@ class EventStreamDecoder:
 
     def _add_data(self, value: bytes) -> None:
         if self._data is None:
-            self._data = value
+            self._data, self._more = value, 0
             return
         if isinstance(self._data, bytes):
             self._data = bytearray(self._data)
         self._data += b"\n"
         self._data += value
-        if len(self._data) > self._max_line:
+        self._more += 1
+        if len(self._data) + _DATA * self._more > self._max_line:
             self._fail("event")
 
     def _fail(self, what: str) -> None:
