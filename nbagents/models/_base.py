@@ -30,6 +30,7 @@ from nbagents.models._limits import Limits
 from nbagents.models._request import Defaults
 from nbagents.models._secrets import Secret, hidden, hidden_arguments, hidden_query, revealed
 from nbagents.models._stream import ReplyStream
+from nbagents.models._tokens import Tokens
 from nbagents.models._wrappers import through
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class BaseChatClient:
         headers: Secret[Mapping[str, str]] | None,
         settings: dict[str, Any],
         create_args: dict[str, Any],
+        tokens: Tokens | None = None,
     ) -> None:
         """Put the parts together.
 
@@ -64,6 +66,7 @@ class BaseChatClient:
             headers: What to send with every request.
             settings: What the constructor was given, secrets hidden, create arguments left out.
             create_args: The create arguments.
+            tokens: Where the SDK clients get their tokens, which a refused one is renewed by.
         """
         check_create_arguments(create_args, also=settings)
         create_args = hidden_arguments(create_args)
@@ -87,7 +90,7 @@ class BaseChatClient:
             settings["include_name_in_message"],
         )
         connections = Connections(connect, owned=client is None)
-        self._direct = DirectChatClient(defaults, limits, failures, connections)
+        self._direct = DirectChatClient(defaults, limits, failures, connections, tokens)
         self._settings = {**settings, **create_args}
 
     async def create(
@@ -253,9 +256,9 @@ def out_of_sight(settings: dict[str, Any]) -> dict[str, Any]:
         ConfigurationError: Something is of a type that cannot be sent.
     """
     for name in ("model", "organization", "project"):
-        if not isinstance(settings.get(name), str | None):
-            kind = type(settings[name]).__name__
-            raise ConfigurationError(f"{name} takes text, not {kind}.")
+        given = settings.get(name)
+        if not isinstance(given, str) and (given is not None or name == "model"):
+            raise ConfigurationError(f"{name} takes text, not {type(given).__name__}.")
     return {
         **settings,
         "base_url": hidden_url(settings["base_url"]),

@@ -79,8 +79,9 @@ def known_secrets() -> list[str]:
     """The keys and tokens that the process holds at this time, but for the shortest."""
     with _lock:
         held = list(_alive)
-    values = {each.reveal() for each in held if each._variable != ""}
-    return [value for value in values if isinstance(value, str) and len(value) >= _SHORTEST]
+    values = [each.reveal() for each in held if each._variable != ""]
+    words = dict.fromkeys(value for value in values if isinstance(value, str))
+    return [word for word in words if len(word) >= _SHORTEST]
 
 
 def key_from(given: object, variable: str, name: str = "api_key") -> Secret[str] | None:

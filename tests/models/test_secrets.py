@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import copy
+import logging
 import pickle
+import traceback
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
-from nbagents.errors import ConfigurationError
+from nbagents.errors import ConfigurationError, NbAgentsError
 from nbagents.messages import LLMMessage, UserMessage
+from nbagents.models import resolve
 from nbagents.models._azure import AzureOpenAIChatCompletionClient
 from nbagents.models._openai import OpenAIChatCompletionClient
-from tests.support import Server, answer, completion
+from nbagents.models._scrubbing import family
+from tests.support import Request, Server, answer, completion
 
 HI: list[LLMMessage] = [UserMessage(content="hi", source="ada")]
 KEY = "open-sesame-1234"
@@ -105,3 +111,218 @@ def test_a_key_of_the_environment_is_pickled_as_the_variables_name(
 def test_a_client_says_its_model() -> None:
     client = OpenAIChatCompletionClient(model="gpt-4o", api_key=KEY)
     assert repr(client) == "OpenAIChatCompletionClient(model='gpt-4o')"
+
+
+GIVEN: dict[str, dict[str, Any]] = {
+    "query": {"default_query": {"key": KEY, "api-version": "1"}},
+    "extra_headers": {"extra_headers": {"X-Gateway-Token": KEY}},
+    "extra_query": {"extra_query": {"sig": KEY}},
+    "userinfo": {"base_url": f"https://ada:{KEY}@models.example/v1"},
+}
+
+
+@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN.keys())
+class TestBesideTheKey:
+    def test_it_is_in_no_attribute_or_pickle(self, given: dict[str, Any]) -> None:
+        client = OpenAIChatCompletionClient(model="gpt-4o", api_key="another-key-5678", **given)
+        for each in (client, copy.copy(client), copy.deepcopy(client)):
+            assert KEY not in seen_in(each)
+        with pytest.raises(ConfigurationError, match="is not pickled"):
+            pickle.dumps(client)
+
+    def test_it_is_in_no_attribute_of_a_resolution(self, given: dict[str, Any]) -> None:
+        assert KEY not in seen_in(resolve("gpt-4o", **{"base_url": "http://localhost", **given}))
+
+
+async def _echoed(**given: Any) -> tuple[Any, Server]:
+    """What a server that repeats the whole request makes of it."""
+    with Server(_echo) as server:
+        url = server.base_url.replace("//", f"//{given.pop('user', '')}")
+        client = OpenAIChatCompletionClient(
+            **{"model": "gpt-4o", "api_key": KEY, "base_url": url, "max_retries": 0, **given}
+        )
+        with pytest.raises(NbAgentsError) as caught:
+            async with client:
+                await client.create(HI)
+    return caught.value, server
+
+
+async def _echo(request: Request, writer: Any) -> None:
+    said = f"{request.path} {request.headers} {request.raw!r}"
+    await answer(400, {"error": {"message": said, "seen": [said]}}, **{"x-echo": said})(
+        request, writer
+    )
+
+
+async def test_user_and_password_in_the_address_are_sent_as_a_header_and_masked() -> None:
+    error, server = await _echoed(user=f"ada:{quote('pass/' + KEY, safe='')}@", api_key=None)
+    letters = base64.b64encode(f"ada:pass/{KEY}".encode()).decode()
+    assert server.requests[0].headers["authorization"] == f"Basic {letters}"
+    for form in (KEY, letters, letters[8:-8]):
+        assert form not in everything_in(error)
+    assert "ada" not in error.__cause__.request.url.netloc.decode()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"default_query": {"key": "pass-word-98765"}},
+        {"default_headers": {"X-Api-Key": "pass-word-98765"}},
+        {"extra_headers": {"X-Session-Token": "pass-word-98765"}},
+        {"extra_query": {"token": "pass-word-98765"}},
+    ],
+    ids=lambda given: next(iter(given)),
+)
+async def test_a_credential_given_in_any_way_is_masked_where_a_server_echoes_it(
+    given: dict[str, Any],
+) -> None:
+    error, server = await _echoed(**given)
+    sent = f"{server.requests[0].path} {server.requests[0].headers}"
+    assert "pass-word-98765" in sent
+    seen = everything_in(error)
+    assert "pass-word-98765" not in seen
+    assert KEY not in seen
+
+
+async def test_a_credential_of_one_call_is_masked_too() -> None:
+    with Server(_echo) as server:
+        async with OpenAIChatCompletionClient(
+            model="gpt-4o", api_key=KEY, base_url=server.base_url, max_retries=0
+        ) as client:
+            more = {"extra_headers": {"X-Token": "pass-word-98765"}}
+            with pytest.raises(NbAgentsError) as caught:
+                await client.create(HI, extra_create_args=more)
+    assert server.requests[0].headers["x-token"] == "pass-word-98765"
+    assert "pass-word-98765" not in everything_in(caught.value)
+
+
+def everything_in(error: BaseException) -> str:
+    """An error and its family: words, attributes, and the local variables of the libraries."""
+    pieces = []
+    for each in family(error):
+        pieces += [str(each), repr(each.args), seen_in(vars(each))]
+        response = getattr(each, "response", None)
+        if response is not None:
+            pieces += [response.text, str(response.request.url), str(response.request.headers.raw)]
+        for frame, _ in traceback.walk_tb(each.__traceback__):
+            if "site-packages" in frame.f_code.co_filename:
+                pieces.append(seen_in(frame.f_locals, 2))
+    return "\n".join(pieces)
+
+
+async def test_a_server_that_is_not_openais_gets_nothing_of_its_variables(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-of-ada")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "project-of-ada")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"X-Gateway-Token: {KEY}\nX-Team: tea")
+
+    async def headers_at(server: Server, client: Any) -> dict[str, str]:
+        async with client:
+            await client.create(HI)
+        return server.requests[-1].headers
+
+    ours = ("openai-organization", "openai-project", "x-gateway-token", "x-team")
+    with Server(answer(200, completion())) as server:
+        there: dict[str, Any] = {"base_url": server.base_url, "api_key": "none"}
+        headers = await headers_at(server, OpenAIChatCompletionClient(model="gpt-4o", **there))
+        assert not set(ours) & set(headers)
+        azure = {"azure_endpoint": server.url, "api_version": "1", "api_key": "key-5678"}
+        headers = await headers_at(server, AzureOpenAIChatCompletionClient(model="gpt-4o", **azure))
+        assert not set(ours) & set(headers)
+        own = {"organization": "mine", "default_headers": {"X-Team": "coffee"}}
+        headers = await headers_at(
+            server, OpenAIChatCompletionClient(model="gpt-4o", **there, **own)
+        )
+        assert [headers.get(name) for name in ours] == ["mine", None, None, "coffee"]
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        headers = await headers_at(
+            server, OpenAIChatCompletionClient(model="gpt-4o", api_key="key-5678")
+        )
+        assert [headers[name] for name in ours] == ["org-of-ada", "project-of-ada", KEY, "tea"]
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"api_key": 5}, "api_key takes text, not int."),
+    ({"api_key": [KEY]}, "api_key takes text, not list."),
+    ({"default_headers": [("a", KEY)]}, "default_headers takes a mapping of names to values"),
+    ({"default_headers": {"X-Key": None}}, "default_headers['X-Key'] takes text, not NoneType."),
+    ({"default_headers": {1: KEY}}, "A name in default_headers takes text, not int."),
+    ({"default_query": f"key={KEY}"}, "default_query takes a mapping of names to values, not str."),
+    ({"extra_headers": KEY}, "extra_headers takes a mapping of names to values, not str."),
+    ({"base_url": 5}, "base_url takes text, not int."),
+    ({"base_url": f"ftp://ada:{KEY}@host"}, "base_url is no HTTP address"),
+    ({"base_url": f"https://ada:{KEY}@[host"}, "base_url is no HTTP address"),
+    ({"base_url": f"https://host/v1?key={KEY}"}, "base_url ends in a query"),
+    ({"organization": 5}, "organization takes text, not int."),
+    ({"model": None}, "model takes text, not NoneType."),
+]
+
+
+@pytest.mark.parametrize(("given", "said"), WRONG, ids=[said[:30] for _, said in WRONG])
+def test_what_cannot_be_sent_is_told_in_one_line_without_its_value(
+    given: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        OpenAIChatCompletionClient(**{"model": "gpt-4o", "api_key": "key-5678", **given})
+    assert str(caught.value).startswith(said)
+    assert KEY not in everything_in(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"api_key": 5},
+        {"azure_ad_token": 5},
+        {"azure_ad_token_provider": KEY},
+        {"azure_endpoint": 5, "api_key": "k"},
+        {"api_version": 5, "api_key": "k"},
+    ],
+    ids=str,
+)
+def test_azure_tells_it_too(given: dict[str, Any]) -> None:
+    usual = {"azure_endpoint": "https://mine.openai.azure.com", "api_version": "1"}
+    with pytest.raises(ConfigurationError, match=r"takes (text|a function.*), not (int|str)\."):
+        AzureOpenAIChatCompletionClient(**{"model": "gpt-4o", **usual, **given})
+
+
+async def test_the_logs_of_the_libraries_hold_no_credential(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    cookie = answer(200, completion(), **{"set-cookie": "session=a-cookie-of-the-server"})
+    given: dict[str, Any] = {
+        "default_query": {"key": "pass-word-98765"},
+        "extra_headers": {"X-Session-Token": "header-word-98765"},
+    }
+    with Server(cookie) as server:
+        async with OpenAIChatCompletionClient(
+            model="gpt-4o", api_key=KEY, base_url=server.base_url, **given
+        ) as client:
+            await client.create(HI)
+        logging.getLogger("httpx2").info("somebody else's %s", "words")
+    said = caplog.text + " ".join(repr(vars(record)) for record in caplog.records)
+    assert "HTTP Request: POST" in said
+    assert "receive_response_headers.complete" in said
+    assert "somebody else's words" in said
+    for credential in (KEY, "pass-word-98765", "header-word-98765", "a-cookie-of-the-server"):
+        assert credential not in said
+
+
+async def test_what_the_user_was_handling_is_left_alone() -> None:
+    def outer() -> None:
+        mine = f"about {KEY}"
+        raise LookupError(mine)
+
+    with Server(answer(400, {"error": {"message": KEY}})) as server:
+        async with OpenAIChatCompletionClient(
+            model="gpt-4o", api_key=KEY, base_url=server.base_url, max_retries=0
+        ) as client:
+            try:
+                outer()
+            except LookupError as error:
+                kept = error
+                with pytest.raises(NbAgentsError):
+                    await client.create(HI)
+    assert str(kept) == f"about {KEY}"
+    assert kept.__traceback__.tb_next.tb_frame.f_locals == {"mine": f"about {KEY}"}
