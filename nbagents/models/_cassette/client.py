@@ -33,6 +33,7 @@ from nbagents.models._cassette.replies import (
     pieces_of,
     result_in,
     result_of,
+    without_host,
 )
 from nbagents.models._request import Asked, asked_of, final_request, parsed_in, plain_client
 from nbagents.models._wrapper import ClientWrapper
@@ -105,7 +106,7 @@ class CassetteClient(ClientWrapper):
     def _request(self, asked: Asked) -> dict[str, Any]:
         request = self._deck.asked(self.request_for(asked))
         if self._deck.mode != "replay":
-            self._deck.check(request)  # before it is sent and paid for
+            self._deck.check(request, self._keys)  # before it is sent and paid for
         return request
 
     def _find(self, request: dict[str, Any]) -> Record | None:
@@ -115,6 +116,11 @@ class CassetteClient(ClientWrapper):
         if record is None:
             self._deck.check_writable()
         return record
+
+    @property
+    def _keys(self) -> list[str]:
+        """The credentials of the wrapped client."""
+        return [secret.reveal() for secret in getattr(self._plain, "credentials", ())]
 
     @property
     def _is_embedded(self) -> bool:
@@ -193,7 +199,7 @@ class CassetteClient(ClientWrapper):
         if self._deck.mode not in ("record", "auto"):
             return
         try:
-            self._deck.add(record)
+            self._deck.add(record, self._keys)
         except ConfigurationError as error:  # the reply was paid for: it is given all the same
             warnings.warn(f"The reply is not recorded. {error}", NotKeptWarning, stacklevel=2)
 
@@ -201,6 +207,8 @@ class CassetteClient(ClientWrapper):
         self, request: dict[str, Any], pieces: Sequence[Piece], error: RequestError
     ) -> None:
         if is_about_the_request(error):
+            # What is raised now is what will be raised again: the server is not named.
+            error.args = (without_host(str(error), getattr(self._plain, "endpoint", "")),)
             self._note(Record(request, tuple(pieces), "error", error_of(error, pieces)))
 
     def _note_left(self, request: dict[str, Any], pieces: Sequence[Piece]) -> None:

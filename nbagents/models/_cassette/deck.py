@@ -7,17 +7,17 @@ import os
 import threading
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from nbagents._keys import holds_key, named_like_secret
 from nbagents.errors import CassetteMissError, ConfigurationError, DamagedFileWarning
 from nbagents.models._cassette.file import append, begin_anew, check_writable
 from nbagents.models._cassette.lines import Record
 from nbagents.models._cassette.misses import miss
 from nbagents.models._cassette.request import canonical, fingerprint
 from nbagents.models._cassette.rules import Rule, normaliser
+from nbagents.models._cassette.secrets import holds_secret, secrets_here
 from nbagents.models._cassette.tape import (
     encode_default,
     encode_header,
@@ -34,8 +34,6 @@ REPORT = "NBAGENTS_CASSETTE_REPORT"
 Mode: TypeAlias = Literal["live", "record", "replay", "auto"]
 """``live`` lets requests through, ``record`` records them anew, ``replay`` sends none, ``auto``
 replays what is known and records what is new."""
-
-_SHORTEST_SECRET = 8
 
 
 class Deck:
@@ -138,16 +136,20 @@ class Deck:
         if self.mode in ("record", "auto"):
             check_writable(self.path)
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record, keys: Sequence[str] = ()) -> None:
         """Record a request and its answer.
 
         What cannot be written is known here all the same, and written with the next record.
+
+        Args:
+            record: What to write.
+            keys: What must not be in it.
 
         Raises:
             ConfigurationError: It holds what looks like a key, and nothing is written; or the
                 file cannot be written.
         """
-        self.check(record)
+        self.check(record, keys)
         with self._lock:
             self._forget_old()
             number = len(self._tape.records)
@@ -159,20 +161,18 @@ class Deck:
             self._write(encode_record(record))
             self._note(number, recorded=True)
 
-    def check(self, value: Any) -> None:
-        """Refuse what must not be written down.
+    def check(self, value: Any, keys: Sequence[str] = ()) -> None:
+        """Refuse what must not be written down: keys, and ``keys`` in particular.
 
         Raises:
             ConfigurationError: A text in ``value`` holds what looks like a key.
         """
-        known = _secret_values()
-        for text in _texts(value):
-            if holds_key(text) or any(secret in text for secret in known):
-                raise ConfigurationError(
-                    f"This is not written to the cassette {shown(self.path)}: a text of it holds "
-                    "what looks like a key. Take it out of the prompt or the tool's result, or "
-                    'add {"replace": pattern, "with": text} to the rules in the cassette\'s header.'
-                )
+        if holds_secret(value, secrets_here(keys)):
+            raise ConfigurationError(
+                f"This is not written to the cassette {shown(self.path)}: a text of it holds "
+                "what looks like a key. Take it out of the prompt or the tool's result, or "
+                'add {"replace": pattern, "with": text} to the rules in the cassette\'s header.'
+            )
 
     def default_for(self, asked: str) -> Mapping[str, Any] | None:
         """Which model answered when ``asked`` was asked for; None when that is not recorded."""
@@ -228,26 +228,3 @@ class Deck:
 
     def _key(self, request: Mapping[str, Any]) -> str:
         return fingerprint(self._normalised(dict(request)))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Record):
-        yield from _texts(value.request)
-        yield "".join(piece.text for piece in value.pieces)
-        yield from _texts(value.details)
-    elif isinstance(value, Mapping):
-        yield from _texts(list(value.values()))
-    elif isinstance(value, Iterable):
-        for part in value:
-            yield from _texts(part)
-
-
-def _secret_values() -> list[str]:
-    """The keys and passwords that this process has in its environment."""
-    return [
-        value
-        for name, value in os.environ.items()
-        if named_like_secret(name) and len(value) >= _SHORTEST_SECRET
-    ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -33,12 +35,14 @@ __all__ = [
     "pieces_of",
     "result_in",
     "result_of",
+    "without_host",
 ]
 
 _KINDS: dict[str, type[RequestError]] = {
     name: kind for name in errors.__all__ if issubclass(kind := getattr(errors, name), RequestError)
 }
 _NUMBERS = ("latency", "time_to_first_token")
+_PATH = r"(?:/[\w.~%/-]*[\w~%/-]|/)?"
 _USAGE = TypeAdapter(RequestUsage)
 
 
@@ -147,6 +151,18 @@ def _error_in(record: Record) -> RequestError:
         error.retry_after = failure.retry_after
     error.usage = failure.usage
     return error
+
+
+def without_host(text: str, endpoint: str) -> str:
+    """The text with ``the server`` in place of its address."""
+    host = urlsplit(endpoint).netloc.rpartition("@")[2]
+    name = host.partition(":")[0] if "." in host else host
+    if not name:
+        return text
+    names = rf"{re.escape(host)}|{re.escape(name)}(?::\d+)?"
+    address = rf"(?:https?://)?(?<![\w.-])(?:{names}){_PATH}(?![\w-])"
+    nameless = re.sub(address, "the server", text)
+    return nameless[:1].upper() + nameless[1:] if re.match(address, text) else nameless
 
 
 def is_about_the_request(error: RequestError) -> bool:
