@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextvars
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import anywidget
 import traitlets
@@ -31,13 +33,14 @@ from nbagents.notebook._panel.inbound import (
     read,
 )
 from nbagents.notebook._panel.mentions import check_names, mentions, variables
-from nbagents.notebook._panel.saved import SavedCopy, saved_bundle
+from nbagents.notebook._panel.saved import SavedCopy, is_compared, saved_bundle
 from nbagents.notebook._panel.transcript import words_for
 
 __all__ = ["ChatPanel"]
 
 logger = logging.getLogger("nbagents")
 
+_numbers = count(1)
 _STATIC = Path(__file__).parents[1] / "static"
 _OURS = frozenset(("_css", "_esm", "busy", "messages", "name", "result", "totals", "value"))
 
@@ -82,6 +85,8 @@ class ChatPanel(anywidget.AnyWidget):
         self._seq = 0
         self._pages = 0
         self._saved = SavedCopy(self._hand_copy)
+        if is_compared():
+            kwargs.setdefault("model_id", uuid5(NAMESPACE_OID, f"panel {next(_numbers)}").hex)
         super().__init__(**kwargs)
         self.set_trait("name", self.agent.name)
         self.on_msg(self._received)
