@@ -37,6 +37,7 @@ from nbagents.models._estimate import estimate_text_tokens
 from nbagents.models._exchange import Exchange
 from nbagents.models._request import Asked, Defaults, arguments_for, schema_in
 from nbagents.models._requests import EMBEDDED_HOST
+from nbagents.models._veil import Veil
 from nbagents.models._wire.params import parsed_content
 from nbagents.models._wire.reader import ReplyReader
 from nbagents.models._wire.reply import ReplyBuilder
@@ -233,6 +234,7 @@ class DirectChatClient:
         try:
             await self._open(call)
             reader = ReplyReader(builder, max_line=limits.line_bytes)
+            veil = Veil(secret.reveal() for secret in failures.credentials)
             data = b"-"
             while data and not reader.done:
                 data = await _read(exchange, builder)
@@ -240,12 +242,15 @@ class DirectChatClient:
                 for chunk in reader.feed(data) if data else reader.close():
                     if call.first is None:
                         call.first = perf_counter() - call.started
-                    yield chunk
+                    for seen in veil.see(chunk):
+                        yield seen
                 if builder.size > before:
                     exchange.note_content()
             if data:
                 await exchange.drain()
-            result = self._result(call)
+            for seen in veil.rest():
+                yield seen
+            result = veil.covered(self._result(call))
         except RequestError as error:
             data = b""  # which a traceback of this frame would show
             failures.complete(error, builder.partial, exchange.request_id, outside)

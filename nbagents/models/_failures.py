@@ -119,13 +119,12 @@ class Failures:
         """Give an error of the reply what only its reader knows, and mask it."""
         scrub(failure, self.hide, outside)
         failure.args = (self.hide(one_line(str(failure), _LONGEST)),)
-        failure.partial = failure.partial or partial
+        failure.partial = self._without_own(failure.partial or partial)
         failure.request_id = self._named(failure.request_id or request_id)
 
     def hide(self, text: str) -> str:
         """Mask credentials in ``text``: the client's own, and what looks like one."""
-        secrets = (secret.reveal() for secret in (*self._secrets, *self._more))
-        return masked(without(text, secrets))
+        return masked(self._without_own(text))
 
     @property
     def endpoint(self) -> str:
@@ -136,6 +135,9 @@ class Failures:
     def host(self) -> str:
         """The server's name, and its port where that is said."""
         return urlsplit(self._base_url).netloc.rpartition("@")[2] or self._base_url
+
+    def _without_own(self, text: str) -> str:
+        return without(text, (secret.reveal() for secret in self.credentials))
 
     def _of_status(self, error: Any) -> RequestError:
         said, headers = _said_in(error.body), error.response.headers

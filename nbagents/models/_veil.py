@@ -1,0 +1,107 @@
+"""A reply without the credentials it was asked for with.
+
+Some servers answer with what they were sent, and a model may be told to. A reply stays in the
+notebook, which is passed on; so our own keys do not get into it, however it is cut into chunks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from nbagents.messages import CreateResult, FunctionCall, StreamChunk
+from nbagents.models._masking import forms_of, without
+
+__all__ = ["Veil"]
+
+_SHORTEST = 8  # of what is looked for: a shorter key is a word
+_BEGINNING = 4  # characters by which a key is suspected
+_TELLTALE = 8  # of which it is known, at a text's end
+
+
+class Veil:
+    """Hides credentials in one reply.
+
+    Text that may be the beginning of one is held back until more has come.
+
+    Args:
+        secrets: The credentials.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = [each for each in secrets if len(each) >= _SHORTEST]
+        forms = sorted({f for each in self._secrets for f in forms_of(each)}, key=len, reverse=True)
+        self._forms = [form for form in forms if len(form) >= _SHORTEST]
+        beginnings = {re.escape(form[:_BEGINNING]) for form in self._forms}
+        self._suspect = re.compile("|".join(sorted(beginnings))) if beginnings else None
+        self._seen: dict[str, str] = {}  # of each kind the last characters that were let through
+        self._held: dict[str, str] = {}
+
+    def see(self, chunk: StreamChunk) -> Iterator[StreamChunk]:
+        """What may be seen of the reply now that this chunk has come."""
+        if self._suspect is None:
+            yield chunk
+            return
+        kind = chunk.kind
+        before = self._seen.get(kind, "")
+        text = self._held.pop(kind, "") + chunk
+        if self._suspect.search(before + text) is None:
+            shown = text
+        else:
+            shown, held = self._sifted(before + text, len(before))
+            if held:
+                self._held[kind] = held
+        self._seen[kind] = (before + shown)[1 - _BEGINNING :]
+        if shown:
+            yield chunk if shown == chunk else StreamChunk(shown, kind)
+
+    def rest(self) -> Iterator[StreamChunk]:
+        """What was held back, at the end of the reply."""
+        held, self._held = self._held, {}
+        for kind, text in held.items():
+            known: Literal["text", "reasoning"] = "reasoning" if kind == "reasoning" else "text"
+            yield StreamChunk(text if len(text) < _TELLTALE else "***", known)
+
+    def covered(self, result: CreateResult) -> CreateResult:
+        """The result without credentials."""
+        content = result.content
+        said = [content] if isinstance(content, str) else [call.arguments for call in content]
+        said += [result.thought or "", result.refusal or ""]
+        if all(self._clean(text) == text for text in said):
+            return result
+        return result.model_copy(
+            update={
+                "content": self._clean(content)
+                if isinstance(content, str)
+                else [self._call(call) for call in content],
+                "thought": result.thought and self._clean(result.thought),
+                "refusal": result.refusal and self._clean(result.refusal),
+                "logprobs": None,  # which spell the text out
+            }
+        )
+
+    def _call(self, call: FunctionCall) -> FunctionCall:
+        return FunctionCall(id=call.id, arguments=self._clean(call.arguments), name=call.name)
+
+    def _clean(self, text: str) -> str:
+        return without(text, self._secrets)
+
+    def _sifted(self, text: str, seen: int) -> tuple[str, str]:
+        """Text without credentials, and its end if that may be the beginning of one.
+
+        The first ``seen`` characters were let through before, and are not part of either.
+        """
+        assert self._suspect is not None
+        shown, at = "", 0
+        while found := self._suspect.search(text, at):
+            here = found.start()
+            shown += text[max(at, seen) : max(here, seen)]
+            whole = next((form for form in self._forms if text.startswith(form, here)), None)
+            if whole is not None:
+                shown, at = shown + "***", here + len(whole)
+            elif any(form.startswith(text[here:]) for form in self._forms):
+                return shown, text[max(here, seen) :]
+            else:
+                shown, at = shown + text[max(here, seen) : here + 1], here + 1
+        return shown + text[max(at, seen) :], ""

@@ -1,0 +1,97 @@
+"""A reply that quotes the key it was asked for with is shown without it."""
+
+from __future__ import annotations
+
+import base64
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from nbagents.errors import IncompleteReplyError
+from nbagents.messages import CreateResult, LLMMessage, StreamChunk, UserMessage
+from nbagents.models._openai import OpenAIChatCompletionClient
+from nbagents.models._veil import Veil
+from tests.support import DONE, STOP, Handler, Server, answer, completion, event, stream, text
+
+HI: list[LLMMessage] = [UserMessage(content="hi", source="ada")]
+KEY = "sk-canary-1234-abcdefgh"
+LETTERS = base64.b64encode(KEY.encode()).decode()[:-2]
+
+
+def shown(*pieces: str) -> str:
+    veil = Veil([KEY])
+    seen = [part for piece in pieces for part in veil.see(StreamChunk(piece))]
+    return "".join([*seen, *veil.rest()])
+
+
+@example([15], KEY)
+@example([13, 14, 15, 16, 17, 18], KEY)
+@given(st.lists(st.integers(0, 60), max_size=8), st.sampled_from([KEY, LETTERS]))
+def test_a_key_is_hidden_however_it_is_cut(cuts: list[int], form: str) -> None:
+    whole = f"Your key is {form}, sk- or so."
+    places = sorted({0, *cuts, len(whole)})
+    pieces = [whole[a:b] for a, b in pairwise(places)]
+    said = shown(*pieces)
+    # Of a key that is cut, so few characters may have been seen that nothing is told by them.
+    assert form[4:] not in said
+    assert said.startswith("Your key is ")
+    assert said.endswith("***, sk- or so.")
+
+
+@given(st.lists(st.text("sk-canry12 ", max_size=9)))
+def test_all_other_text_comes_as_it_is(pieces: list[str]) -> None:
+    assert shown(*pieces) == "".join(pieces)
+
+
+def test_ordinary_chunks_are_not_held_back() -> None:
+    veil = Veil([KEY])
+    assert [list(veil.see(StreamChunk(word))) for word in ("Task", " s", "k")] == [
+        ["Task"],
+        [" s"],
+        ["k"],
+    ]
+
+
+def test_a_key_that_the_end_cuts_is_hidden() -> None:
+    assert shown("It is ", KEY[:-3]) == "It is ***"
+    assert shown("It is ", KEY[:5]) == f"It is {KEY[:5]}"
+
+
+CALL: dict[str, Any] = {
+    "index": 0,
+    "id": "c1",
+    "function": {"name": "run", "arguments": f'{{"command": "curl -H {KEY}"}}'},
+}
+ECHOES = {
+    "text": stream(text("It is sk-can"), text("ary-1234-abc"), text("defgh."), STOP, DONE),
+    "reasoning": stream(event({"reasoning_content": f"Is it {KEY}?"}), text("No."), STOP, DONE),
+    "call": stream(event({"tool_calls": [CALL]}), event(finish_reason="tool_calls"), DONE),
+    "whole": answer(200, completion(f"It is {KEY}.")),
+}
+
+
+@pytest.mark.parametrize("handler", ECHOES.values(), ids=ECHOES.keys())
+async def test_neither_chunks_nor_result_hold_it(handler: Handler) -> None:
+    with Server(handler) as server:
+        async with OpenAIChatCompletionClient(
+            model="gpt-4o", api_key=KEY, base_url=server.base_url
+        ) as client:
+            events = [event async for event in client.create_stream(HI)]
+    result = events[-1]
+    assert isinstance(result, CreateResult)
+    assert KEY not in "".join(map(str, events[:-1]))
+    assert KEY not in result.model_dump_json()
+    assert "***" in result.model_dump_json()
+
+
+async def test_nor_does_what_had_come_of_a_reply_that_broke_off() -> None:
+    with Server(stream(text("It is sk-can"), text("ary-1234-abcdefgh. And"), None)) as server:
+        async with OpenAIChatCompletionClient(
+            model="gpt-4o", api_key=KEY, base_url=server.base_url, max_retries=0
+        ) as client:
+            with pytest.raises(IncompleteReplyError) as caught:
+                await client.create(HI)
+    assert caught.value.partial == "It is ***. And"
