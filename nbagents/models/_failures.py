@@ -127,6 +127,11 @@ class Failures:
         return masked(self._without_own(text))
 
     @property
+    def credentials(self) -> tuple[Secret[str], ...]:
+        """What no message may show."""
+        return (*self._secrets, *self._more)
+
+    @property
     def endpoint(self) -> str:
         """Where requests go."""
         return self._base_url
@@ -292,7 +297,8 @@ def _retry_after(headers: Mapping[str, str], text: str) -> float | None:
 def _seconds_in(headers: Mapping[str, str], text: str) -> float | None:
     for name, divisor in (("retry-after-ms", 1000), ("retry-after", 1)):
         with suppress(KeyError, ValueError):
-            return max(0.0, float(headers[name]) / divisor)
+            seconds = float(headers[name]) / divisor
+            return seconds if math.isnan(seconds) else max(0.0, seconds)
     with suppress(ValueError, OverflowError):
         date = email.utils.parsedate_tz(headers.get("retry-after", ""))
         if date is not None:
