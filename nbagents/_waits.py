@@ -7,11 +7,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["told_of_waits", "waiting_for"]
+__all__ = ["listener_to_waits", "told_of_waits", "waiting_for"]
 
 logger = logging.getLogger("nbagents")
 
 _listener: ContextVar[Callable[[str], None] | None] = ContextVar("nbagents_waits", default=None)
+
+
+def listener_to_waits() -> Callable[[str], None] | None:
+    """Who is told of waits here, if anybody."""
+    return _listener.get()
 
 
 @contextmanager

@@ -58,6 +58,11 @@ class Alarm:
         finally:
             self._task = None
 
+    @property
+    def rang(self) -> bool:
+        """Whether it has ended the newest wait."""
+        return self._rang
+
     def ring(self) -> bool:
         """End the wait now; return whether there is one."""
         if self._task is None:

@@ -16,7 +16,7 @@ from nbagents.models._environment import without_environment
 from nbagents.models._failures import Failures
 from nbagents.models._limits import Limits
 from nbagents.models._secrets import Secret, credentials_in, key_from, revealed
-from nbagents.models._tokens import TokenProvider, asked_aside
+from nbagents.models._tokens import Credential, TokenProvider, Tokens
 
 if TYPE_CHECKING:
     import httpx2
@@ -24,9 +24,39 @@ if TYPE_CHECKING:
 
 __all__ = ["AzureOpenAIChatCompletionClient"]
 
-_ADVICE = (
-    "Sign in (az login), or check the credential; the scope is "
-    "https://cognitiveservices.azure.com/.default."
+_SCOPE = "https://cognitiveservices.azure.com/.default"
+
+_SIGN_IN = f"Sign in (az login), or check the credential; the scope is {_SCOPE}."
+
+# By what is in Microsoft Entra ID's answer ("Microsoft Entra authentication error codes").
+_OFFLINE = "Check the network, its proxy, and the authority's address and certificate."
+
+# By what is in Microsoft Entra ID's answer ("Microsoft Entra authentication error codes") or in
+# azure-identity's words; what stands first counts.
+_ADVICE = {
+    "AADSTS7000215": "Check the client secret: its value, not its ID (AZURE_CLIENT_SECRET).",
+    "AADSTS7000222": "Make a new client secret: this one has expired (AZURE_CLIENT_SECRET).",
+    "AADSTS700027": "Check that the certificate is the application's, and has not expired.",
+    "AADSTS700016": "Check the client ID (AZURE_CLIENT_ID), and that it is of this tenant.",
+    "AADSTS90": "Check the tenant (AZURE_TENANT_ID).",
+    "check your tenant": "Check the tenant (AZURE_TENANT_ID).",
+    "AADSTS7002": "Check issuer, subject and audience of the application's federated credential.",
+    "AADSTS70021": "Check issuer, subject and audience of the application's federated credential.",
+    "invalid_client": "Check client ID and secret, or certificate, of the application.",
+    "DefaultAzureCredential failed": _SIGN_IN,
+    "IMDS": "Give this machine a managed identity, or take another credential (az login).",
+    "CERTIFICATE_VERIFY_FAILED": _OFFLINE,
+    "Failed to establish": _OFFLINE,
+    "Connection aborted": _OFFLINE,
+    "timed out": _OFFLINE,
+}
+
+# What azure-identity reads, and might say.
+_VARIABLES = (
+    "AZURE_CLIENT_SECRET",
+    "AZURE_CLIENT_CERTIFICATE_PASSWORD",
+    "AZURE_PASSWORD",
+    "IDENTITY_HEADER",
 )
 
 
@@ -48,6 +78,8 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
         azure_ad_token_provider: A function that returns a token, asked before each request:
             what ``azure.identity.get_bearer_token_provider`` returns, that of
             ``azure.identity.aio`` too. One that is not a coroutine function runs in a thread.
+            Or a credential itself: then a token that the server refuses before its time is
+            renewed, too, which such a function cannot do.
         organization: The OpenAI organization. ``OPENAI_ORG_ID``, ``OPENAI_PROJECT_ID`` and
             ``OPENAI_CUSTOM_HEADERS`` are OpenAI's, and are not sent to Azure.
         timeout: Seconds for the whole request, None for no deadline at all; not heeded where
@@ -77,7 +109,7 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
         base_url: str | Secret[str] | None = None,
         api_key: str | Secret[str] | None = None,
         azure_ad_token: str | Secret[str] | None = None,
-        azure_ad_token_provider: TokenProvider | None = None,
+        azure_ad_token_provider: TokenProvider | Credential | None = None,
         organization: str | None = None,
         timeout: float | None = 600.0,
         max_retries: int = 2,
@@ -102,9 +134,11 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
         settings |= {"api_key": key, "azure_ad_token": token}
         noted = credentials_in(headers, settings["default_query"])
         secrets = [*filter(None, (key, token)), *address.credentials, *noted]
-        ask = azure_ad_token_provider and asked_aside(
-            azure_ad_token_provider, "azure_ad_token_provider", _ADVICE, secrets
-        )
+        ask = None
+        if azure_ad_token_provider is not None:
+            secrets += [Secret(os.environ[name]) for name in _VARIABLES if os.environ.get(name)]
+            source = azure_ad_token_provider
+            ask = Tokens(source, "azure_ad_token_provider", _advice_on, secrets, _SCOPE)
 
         def build(**common: Any) -> AsyncOpenAI:
             from openai import AsyncAzureOpenAI
@@ -125,7 +159,11 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
             return without_environment(client, organization, None, headers)
 
         failures = Failures(endpoint, azure_deployment or model, secrets, azure=True)
-        self._assemble(build, failures, headers, settings, create_args)
+        self._assemble(build, failures, headers, settings, create_args, ask)
+
+
+def _advice_on(failure: str) -> str:
+    return next((advice for said, advice in _ADVICE.items() if said in failure), _SIGN_IN)
 
 
 _SETTINGS = frozenset(inspect.signature(AzureOpenAIChatCompletionClient).parameters) - {
@@ -136,7 +174,7 @@ _SETTINGS = frozenset(inspect.signature(AzureOpenAIChatCompletionClient).paramet
 def _credentials(
     api_key: str | Secret[str] | None,
     token: str | Secret[str] | None,
-    provider: TokenProvider | None,
+    provider: TokenProvider | Credential | None,
 ) -> tuple[Secret[str] | None, Secret[str] | None]:
     """The key and the token to use, of which at most one is there.
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from nbagents.errors import (
     APIConnectionError,
+    AuthenticationError,
     BadRequestError,
     IncompleteReplyError,
     RequestCancelledError,
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from nbagents.models._connections import Connections, Place
     from nbagents.models._failures import Failures
     from nbagents.models._limits import Limits
+    from nbagents.models._secrets import Secret
+    from nbagents.models._tokens import Tokens
 
 __all__ = ["DirectChatClient"]
 
@@ -78,16 +81,23 @@ class DirectChatClient:
         defaults: What all requests have in common.
         limits: Deadlines and caps.
         failures: Turns the errors of the libraries below into ours.
-        connections: The SDK clients, one per loop.
+        connections: The SDK clients, some per loop.
+        tokens: Where their tokens come from, if they do not have a key.
     """
 
     def __init__(
-        self, defaults: Defaults, limits: Limits, failures: Failures, connections: Connections
+        self,
+        defaults: Defaults,
+        limits: Limits,
+        failures: Failures,
+        connections: Connections,
+        tokens: Tokens | None = None,
     ) -> None:
         self._defaults = defaults
         self._limits = limits
         self._failures = failures
         self._connections = connections
+        self._tokens = tokens
         self._concessions = Concessions()
         self._usage = RequestUsage(0, 0)
         self._lock = threading.Lock()
@@ -148,6 +158,11 @@ class DirectChatClient:
     def endpoint(self) -> str:
         """Where requests go."""
         return self._failures.endpoint
+
+    @property
+    def credentials(self) -> tuple[Secret[str], ...]:
+        """What must be written nowhere."""
+        return self._failures.credentials
 
     def request_for(self, asked: Asked) -> dict[str, Any]:
         """What a call would send, ``stream`` left out.
@@ -261,13 +276,15 @@ class DirectChatClient:
             self._note_failure(call, None)
             raise
         finally:
-            await exchange.close()
-            if call.place is not None:
-                await call.place.leave()
             self._count(call.usage)
+            try:
+                await exchange.close()
+            finally:
+                if call.place is not None:
+                    await call.place.leave()
         yield result
 
-    async def _open(self, call: _Call) -> None:
+    async def _open(self, call: _Call) -> httpx2.Response:
         """Send the request; once more, changed, where the server does not take it as it is."""
         place = call.place = await call.exchange.queue(self._connections.enter)
 
@@ -275,12 +292,18 @@ class DirectChatClient:
             return place.send(call.arguments, call.limits)
 
         self._concessions.apply(call.arguments)
+        renewed = False
         while True:
             try:
-                await call.exchange.open(send)
-                return
+                return await call.exchange.open(send)
             except BadRequestError as error:
                 if not self._concessions.learn(call.arguments, error):
+                    raise
+            except AuthenticationError as error:
+                if renewed or error.status != 401 or self._tokens is None:
+                    raise
+                renewed = True
+                if not await call.exchange.prepare(self._tokens.renewed):
                     raise
 
     def _result(self, call: _Call) -> CreateResult:

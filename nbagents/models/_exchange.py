@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from nbagents._waits import listener_to_waits, told_of_waits
 from nbagents.errors import NbAgentsError, RequestCancelledError, RequestTimeoutError
 from nbagents.models._alarm import Alarm, AlarmRang
 from nbagents.models._failures import request_id_in
@@ -58,6 +59,8 @@ class Exchange:
         self._fruitless: float | None = None  # since when what has come is no content
         self._failures = failures
         self._token = token
+        self._awaited = ""  # what the request waits for, other than the server
+        self._outer = listener_to_waits()
         self._loop = asyncio.get_running_loop()
         self._alarm = Alarm()
         self._response: httpx2.Response | None = None
@@ -78,6 +81,17 @@ class Exchange:
         finally:
             self.waited = waited
 
+    async def prepare(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Wait for what the request needs before the response begins, all of it in time.
+
+        Raises:
+            RequestError: It failed, or was not there in time.
+            RequestCancelledError: The token was used.
+        """
+        self._check_token()
+        with told_of_waits(self._hear):
+            return await self._await(step(), self._total - self.waited, reading=False)
+
     async def open(self, send: Callable[[], Awaitable[httpx2.Response]]) -> httpx2.Response:
         """Send the request, and wait for the response's headers.
 
@@ -85,8 +99,7 @@ class Exchange:
             RequestError: There is none, or it is an error.
             RequestCancelledError: The token was used.
         """
-        self._check_token()
-        response = await self._await(send(), self._total - self.waited, reading=False)
+        response = await self.prepare(send)
         self._response = response
         self.request_id = request_id_in(response.headers)
         encoded = response.headers.get("content-encoding", "identity") != "identity"
@@ -165,9 +178,23 @@ class Exchange:
         if self._token is not None and self._token.is_cancelled():
             raise _cancelled()
 
+    def _hear(self, what: str) -> None:
+        """Note what the request waits for, if it does not wait for the server."""
+        if what or not self._alarm.rang:
+            self._awaited = what
+        if self._outer is not None:
+            self._outer(what)
+
     def _overdue(self, seconds: float) -> NbAgentsError:
         if self._token is not None and self._token.is_cancelled():
             return _cancelled()
+        if self._awaited:
+            return RequestTimeoutError(
+                f"There was no answer within {self._total:g} s to the request for {self._awaited}."
+                " Check that who gives it can be reached, or allow more with limits="
+                "Limits(total=...).",
+                retryable=True,
+            )
         total = self.waited + seconds >= self._total
         what = (
             f"was not done within {self._total:g} s"

@@ -17,7 +17,7 @@ from nbagents.models._failures import Failures
 from nbagents.models._limits import Limits
 from nbagents.models._requests import is_loopback
 from nbagents.models._secrets import Secret, credentials_in, key_from, revealed
-from nbagents.models._tokens import TokenProvider, asked_aside
+from nbagents.models._tokens import TokenProvider, Tokens
 
 if TYPE_CHECKING:
     import httpx2
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenAIChatCompletionClient"]
 
+_ADVICE = "Check what it does; it is to return the key."
 _OPENAI_URL = "https://api.openai.com/v1"
 
 # Whose models have names of their own, so that the name alone says where to ask.
@@ -110,14 +111,13 @@ class OpenAIChatCompletionClient(BaseChatClient):
         base_url = address.url
         headers = address.headers(settings["default_headers"])
         ask: Callable[[], Awaitable[str]] | None = None
+        tokens: Tokens | None = None
         noted = credentials_in(
             headers, settings["default_query"], environment_headers() if env else None
         )
         secrets = [*address.credentials, *noted]
         if callable(api_key):
-            ask = asked_aside(
-                api_key, "api_key", "Check what it does; it is to return the key.", secrets
-            )
+            ask = tokens = Tokens(api_key, "api_key", lambda _: _ADVICE, secrets)
         else:
             key = key_from(api_key, variable)
             if key is None:
@@ -142,7 +142,7 @@ class OpenAIChatCompletionClient(BaseChatClient):
             return client if env else without_environment(client, organization, project, headers)
 
         failures = Failures(base_url, model, secrets)
-        self._assemble(build, failures, headers, settings, create_args)
+        self._assemble(build, failures, headers, settings, create_args, tokens)
 
 
 _SETTINGS = frozenset(inspect.signature(OpenAIChatCompletionClient).parameters) - {"create_args"}
