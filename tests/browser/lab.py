@@ -25,7 +25,7 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator
+    from playwright.sync_api import Browser, Dialog, Locator
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 FLAGS = (
@@ -161,12 +161,23 @@ class Window:
         self.page = browser.new_page(viewport={"width": 1_100, "height": 1_400})
         self.strays: list[str] = []
         self.page.on("request", lambda request: self._note(request.url))
-        self.page.on("dialog", lambda dialog: (self.strays.append("dialog"), dialog.dismiss()))
+        self.page.on("dialog", self._answer)
         # A workspace of its own: nothing of what another window has open is restored.
         workspace = f"lab/workspaces/{secrets.token_hex(4)}"
         self.page.goto(f"{lab.address}/{workspace}?token={lab.token}")
+        self.wait_loaded()
+
+    def wait_loaded(self) -> None:
+        """Wait until JupyterLab is there."""
         self.page.wait_for_function("window.jupyterapp?.started", timeout=60 * SECONDS)
         self.page.evaluate("jupyterapp.restored")
+
+    def _answer(self, dialog: Dialog) -> None:
+        if dialog.type == "beforeunload":
+            dialog.accept()
+        else:
+            self.strays.append("dialog")
+            dialog.dismiss()
 
     def _note(self, url: str) -> None:
         own = (self.lab.address, self.lab.address.replace("http", "ws", 1), "data:", "blob:")
@@ -234,6 +245,23 @@ class Notebook:
     def stop(self) -> None:
         """Press the toolbar's stop button."""
         self._panel.locator('[data-command="notebook:interrupt-kernel"]').click()
+
+    def wait_running(self, number: int) -> None:
+        """Wait until a cell runs or is queued."""
+        self.cell(number).locator(".jp-InputPrompt", has_text="*").wait_for()
+
+    def restart(self) -> None:
+        """Press the toolbar's button that restarts the kernel, and confirm it."""
+        self._panel.locator('[data-command="notebook:restart-kernel"]').click()
+        self.page.click(".jp-Dialog .jp-mod-warn")
+
+    def reload(self) -> None:
+        """Load the page anew; the kernel stays."""
+        path = self.page.evaluate(f"{CURRENT}.context.path")
+        self.page.reload()
+        self.window.wait_loaded()
+        again = self.window.open(path)
+        self._identity, self._panel = again._identity, again._panel
 
     def wait_idle(self, seconds: float = 60) -> None:
         """Wait until no cell runs or is queued; the notebook must be in front."""

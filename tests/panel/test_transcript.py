@@ -91,11 +91,15 @@ def test_reasoning_is_kept_apart() -> None:
     assert shown(transcript, "blocks", "reasoning")[-1] == (["<p>Yes</p>\n"], ["<p>hm</p>\n"])
 
 
-def test_the_footer_tells_model_and_tokens_and_the_totals_add_up() -> None:
+def test_the_footer_tells_model_and_tokens_and_the_totals_add_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     one = [asked(), answered(model="gpt-4o-mini", latency=2.0), TurnEnded()]
     transcript = seen(*one, *one)
     assert transcript.messages[-1]["footer"] == "gpt-4o-mini · 10 → 2 tokens · $0.0000027"
     assert str(transcript.totals) == "2 replies · 20 → 4 tokens · $0.0000054"
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    assert str(transcript.totals) == "2 replies · 20 → 4 tokens · $0.0000054 · 4.0 s"
 
 
 def test_calls_stand_with_the_reply_that_asked_for_them_and_get_their_results() -> None:
@@ -218,15 +222,16 @@ def test_what_the_agent_remembers_is_shown() -> None:
 
 def test_what_is_cleared_is_removed_and_can_be_put_back() -> None:
     transcript = seen(asked(), answered(), TurnEnded())
-    before, entries = transcript.messages, [*transcript.entries]
+    before, entries, totals = transcript.messages, [*transcript.entries], transcript.totals
     mirror = Mirror()
     mirror.take(*transcript.take())
     transcript.see(Cleared())
     mirror.take(*transcript.take())
-    assert (transcript.messages, mirror.messages) == ([], [])
-    transcript.put_back(entries)
+    assert (transcript.messages, mirror.messages, str(transcript.totals)) == ([], [], "")
+    transcript.put_back(entries, totals)
     mirror.take(*transcript.take())
     assert transcript.messages == mirror.messages == before
+    assert str(transcript.totals) == "1 reply · 10 → 2 tokens"
 
 
 def test_a_reply_leads_to_its_question() -> None:

@@ -25,6 +25,7 @@ from nbagents.notebook._panel.inbound import Edit, Send, check
 from nbagents.notebook._panel.mentions import attached, variables
 from nbagents.notebook._panel.outbox import Outbox
 from nbagents.notebook._panel.rewind import memory_of, restore, rewind
+from nbagents.notebook._panel.totals import Totals
 from nbagents.notebook._panel.transcript import Transcript, words_for
 from nbagents.tools import synchronous_calls
 
@@ -72,7 +73,7 @@ class Dialogue:
         self._asking: dict[asyncio.Task[Any], tuple[Viewer, str | None]] = {}
         self._started: set[asyncio.Task[Any]] = set()
         self._approvals: dict[str, asyncio.Future[bool]] = {}
-        self._cleared: tuple[Mapping[str, Any], list[Entry]] | None = None
+        self._cleared: tuple[Mapping[str, Any], list[Entry], Totals] | None = None
         self._unwatch: Callable[[], None] = lambda: None
 
     async def join(self, viewer: Viewer) -> None:
@@ -145,9 +146,9 @@ class Dialogue:
             context = viewer.agent.model_context
             async with turns_of(context):
                 state = await context.save_state()
-            entries = [*self.transcript.entries]
+            shown = [*self.transcript.entries], self.transcript.totals
             await viewer.agent.clear()
-            self._cleared = (state, entries)
+            self._cleared = (state, *shown)
 
         self._begin(viewer, forget)
 
@@ -155,12 +156,12 @@ class Dialogue:
         """Bring back what was cleared last."""
         if self._cleared is None:
             raise NbAgentsError("There is nothing to bring back.")
-        state, entries = self._cleared
+        state, entries, totals = self._cleared
 
         async def bring_back() -> None:
             await restore(viewer.agent.model_context, state)
             self._cleared = None
-            self.transcript.put_back(entries)
+            self.transcript.put_back(entries, totals)
             self._outbox.changed()
 
         self._begin(viewer, bring_back)

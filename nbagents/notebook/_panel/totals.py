@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from nbagents.messages import CreateResult, RequestUsage
-from nbagents.prices import cost_usd, in_dollars
+from nbagents.notebook._panel.saved import is_compared
+from nbagents.prices import in_dollars
 
 __all__ = ["Totals"]
 
 
 class Totals:
-    """Adds up replies; as text one line, empty before the first."""
+    """Adds up replies; as text one line, empty before the first.
+
+    The seconds are left out where outputs are compared from run to run.
+    """
 
     def __init__(self) -> None:
         self._replies = 0
         self._usage = RequestUsage(0, 0)
         self._cost: float | None = 0.0
+        self._seconds = 0.0
 
     def add(self, result: CreateResult) -> None:
         """Count a reply."""
-        usage = result.usage
-        cost = cost_usd(
-            result.model or "", usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens
-        )
-        if result.cached:
-            cost = 0.0
+        cost = result.cost
         self._replies += 1
-        self._usage += usage
+        self._usage += result.usage
         self._cost = None if cost is None or self._cost is None else self._cost + cost
+        self._seconds += result.latency or 0.0
 
     def __str__(self) -> str:
         if not self._replies:
@@ -38,4 +39,6 @@ class Totals:
         ]
         if self._cost:
             parts.append(in_dollars(self._cost))
+        if self._seconds and not is_compared():
+            parts.append(f"{self._seconds:,.1f} s")
         return " · ".join(parts)

@@ -92,6 +92,7 @@ class Transcript:
                 self._end(error)
             case Cleared():
                 self.forget(self._entries[:1])
+                self.totals = Totals()
 
     def take(self) -> list[dict[str, Any]]:
         """What has changed since it was last taken: messages for the front end, without ``seq``."""
@@ -137,8 +138,9 @@ class Transcript:
             self._removed.append(entry.id)
         return gone
 
-    def put_back(self, entries: Sequence[Entry]) -> None:
-        """Show messages again that were taken out."""
+    def put_back(self, entries: Sequence[Entry], totals: Totals) -> None:
+        """Show messages again that were taken out, and what they took."""
+        self.totals = totals
         self._entries += entries
         for entry in entries:
             self._touch(entry)

@@ -253,7 +253,7 @@ class Conversation {
   constructor(model) {
     this.model = model;
     const traits = () => {
-      this.name = model.get("name");
+      this.name = model.get("name") || "the agent";
       this.totals = model.get("totals");
       this.#setBusy({ busy: model.get("busy") && !this.gone, waiting_for: this.waitingFor });
     };
@@ -833,7 +833,7 @@ class Composer {
     const { draft, busy, gone, sending, name, stopping } = this.chat;
     if (this.area.value !== draft.text) this.area.value = draft.text;
     this.area.readOnly = Boolean(sending);
-    this.area.placeholder = this.area.ariaLabel = `Message ${name || "the agent"}`;
+    this.area.placeholder = this.area.ariaLabel = `Message ${name}`;
     this.banner.hidden = !draft.editing;
     this.picking.hidden = Boolean(draft.editing);
     this.sending.hidden = busy;
@@ -1078,7 +1078,7 @@ class Panel {
     const head = div("head", icon("agent"), this.title, this.clearing);
     const middle = div("middle", this.log.root, this.log.jump);
     // The attribute tells JupyterLab that keys pressed in here are no shortcuts.
-    const kind = { class: "nbagents-panel", role: "region", "data-lm-suppress-shortcuts": true };
+    const kind = { class: "nbagents-panel", role: "group", "data-lm-suppress-shortcuts": true };
     const below = [this.status, this.notice, this.composer.root, this.totals, this.live];
     this.root = h("div", kind, head, middle, ...below);
     this.#listen();
@@ -1144,8 +1144,7 @@ class Panel {
   }
 
   #paintStatus() {
-    const { totals, gone, busy, stopping, slow, waitingFor, order } = this.chat;
-    const name = this.chat.name || "the agent";
+    const { name, totals, gone, busy, stopping, slow, waitingFor, order } = this.chat;
     say(this.title, name);
     this.root.ariaLabel = `Chat with ${name}`;
     this.log.root.ariaLabel = `Conversation with ${name}`;
@@ -1184,8 +1183,8 @@ class Panel {
   #finished(id) {
     const message = this.chat.messages.get(id);
     if (!message) return;
-    const words = [STATUS[message.status] ?? "", message.markdown, ...message.notes];
-    this.announce(`${message.source}: ${words.filter(Boolean).join(" ").slice(0, 2000)}`);
+    const words = [STATUS[message.status], message.markdown, ...message.notes].filter(Boolean);
+    if (words.length) this.announce(`${message.source}: ${words.join(" ").slice(0, 2000)}`);
   }
 
   /** Tell a screen reader, once.
