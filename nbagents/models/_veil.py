@@ -15,7 +15,7 @@ from nbagents.models._masking import forms_of, without
 
 __all__ = ["Veil"]
 
-_SHORTEST = 8  # of what is looked for: a shorter key is a word
+_SHORTEST = 20  # of what is looked for: what stands in for a key ("lm-studio") is a word of replies
 _BEGINNING = 4  # characters by which a key is suspected
 _TELLTALE = 8  # of which it is known, at a text's end
 

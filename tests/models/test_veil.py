@@ -95,3 +95,10 @@ async def test_nor_does_what_had_come_of_a_reply_that_broke_off() -> None:
             with pytest.raises(IncompleteReplyError) as caught:
                 await client.create(HI)
     assert caught.value.partial == "It is ***. And"
+
+
+@pytest.mark.parametrize("key", ["lm-studio", "not-needed", "sk-no-key-required", "token-abc123"])
+def test_what_stands_in_for_a_key_is_a_word_like_others(key: str) -> None:
+    veil = Veil([key])
+    said = [str(each) for each in veil.see(StreamChunk(f"Start {key} first."))]
+    assert said == [f"Start {key} first."]
