@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from nbagents._cancellation import shown_as
+from nbagents._pieces import Pieces
 from nbagents.errors import (
     APIConnectionError,
     ContentFilterError,
@@ -145,7 +146,7 @@ class _Measurement:
         self._client = client
         self._messages = messages
         self._arguments = arguments
-        self._pieces: list[str] = []
+        self._said = Pieces()
         self._time = datetime.now(UTC)
         self._started = perf_counter()
         self._first: float | None = None
@@ -156,7 +157,7 @@ class _Measurement:
             return
         if self._first is None:
             self._first = perf_counter() - self._started
-        self._pieces.append(event)
+        self._said.add(event)
 
     def fail(self, error: BaseException) -> None:
         self.error = error
@@ -197,7 +198,7 @@ class _Measurement:
         if isinstance(error, RequestError) and error.usage is not None:
             usage: RequestUsage = error.usage
             return usage
-        partial = "".join(self._pieces) or getattr(error, "partial", "")
+        partial = str(self._said) or getattr(error, "partial", "")
         turned_away = getattr(error, "status", None) is not None
         if not partial and (turned_away or isinstance(error, APIConnectionError)):
             return None

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from nbagents.notebook._ends import END, LONGEST, end_html
 from nbagents.notebook._outputs import CellOutputs, parent_of
 from nbagents.notebook._pace import Pace
 from nbagents.rendering import STYLE, BlockStream, block_html, escape
@@ -60,6 +61,8 @@ class LiveDisplay:
         self._open = False  # the last output is the tail's, to be updated
         self._alone = self._shown() == 0
         self._text = ""
+        self._size = 0
+        self._end = ""  # of a reply that has grown too long to be set
         self._awaited = ""
         self._awaited_shown = ""
 
@@ -91,7 +94,11 @@ class LiveDisplay:
         text = "".join(self._new)
         self._new.clear()
         self._awaited_shown = self._awaited
-        if self._alone:
+        self._size += len(text)
+        if self._size > LONGEST:
+            self._end = (self._end + text)[-END:]
+            self._put_end()
+        elif self._alone:
             self._paint_blocks(text)
         else:
             self._text += text
@@ -118,6 +125,11 @@ class LiveDisplay:
         tail = self._tail(self._blocks.tail)
         if tail or self._open:  # what an open output says may be over
             self._put(tail)
+
+    def _put_end(self) -> None:
+        """Show the end of a long reply, in the place of its last block or of all of it."""
+        html = end_html(self._end, self._size)
+        self._put(("" if self._alone else STYLE) + _wrapped(html))
 
     def _tail(self, markdown: str) -> str:
         html = block_html(markdown, style=False) if markdown.strip() else ""
@@ -161,5 +173,8 @@ class LiveDisplay:
 
 
 def _note(text: str) -> str:
-    line = f'<p class="nb-note">{escape(text.strip())}</p>'
-    return f'<div class="nbagents mathjax_ignore tex2jax_ignore">{line}</div>'
+    return _wrapped(f'<p class="nb-note">{escape(text.strip())}</p>')
+
+
+def _wrapped(html: str) -> str:
+    return f'<div class="nbagents mathjax_ignore tex2jax_ignore">{html}</div>'

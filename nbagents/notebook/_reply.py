@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nbagents._pieces import Pieces
 from nbagents.agents import Event
 from nbagents.agents._calls import not_run
 from nbagents.errors import ContentFilterError, IncompleteReplyError, RequestError
@@ -45,8 +46,8 @@ class Reply:
         self._display = display
         self._shown = shown
         self._notices = notices
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
+        self._text = Pieces()
+        self._reasoning = Pieces()
         self._calls: dict[str, FunctionCall] = {}
         self._sections: dict[str, Section] = {}
 
@@ -65,12 +66,12 @@ class Reply:
     def leave(self, status: str = "") -> None:
         """Leave the reply as it stands in the cell, for good; ``status`` when it did not end."""
         result = self.result
-        text = "".join(self._text) or (str(result) if result is not None else "")
+        text = str(self._text) or (str(result) if result is not None else "")
         status = status or (result.status if result is not None else "complete")
         footer = summary(result) if result is not None else ""
         bundle = reply_bundle(
             as_markdown(text, self._shown),
-            reasoning="".join(self._reasoning) or (result.thought if result else None) or "",
+            reasoning=str(self._reasoning) or (result.thought if result else None) or "",
             calls=[*self._sections.values()],
             footer=footer,
             notices=self._notices,
@@ -85,7 +86,7 @@ class Reply:
         """Leave what had come, marked; nothing when nothing had."""
         partial = error.partial if isinstance(error, RequestError) else ""
         if partial and not self._text:
-            self._text.append(partial)
+            self._text.add(partial)
         if self._text or self._reasoning or self._sections:
             self.leave(_status_of(error))
         else:
@@ -93,11 +94,11 @@ class Reply:
 
     def _grow(self, chunk: StreamChunk) -> None:
         if chunk.kind == "reasoning":
-            self._reasoning.append(chunk)
+            self._reasoning.add(chunk)
         else:
             if not self._text and opening(self._shown):
                 self._display.feed(StreamChunk(opening(self._shown)))
-            self._text.append(chunk)
+            self._text.add(chunk)
         self._display.feed(chunk)
 
     def _call(self, message: AssistantMessage) -> None:
@@ -109,7 +110,7 @@ class Reply:
             self._display.feed(StreamChunk(f"\n\ncalls {call.name} …\n\n", "reasoning"))
         # What the model says next is a paragraph of its own.
         if self._text and self._shown == "markdown":
-            self._text.append("\n\n")
+            self._text.add("\n\n")
             self._display.feed(StreamChunk("\n\n"))
 
     def _answer(self, message: FunctionExecutionResultMessage) -> None:

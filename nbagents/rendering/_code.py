@@ -31,15 +31,16 @@ _LANGUAGES = frozenset(
 
 def code_html(code: str, language: str = "") -> str:
     """A code block as ``<pre>``, highlighted where the language is known."""
-    return _code_html(clean(code).rstrip("\n"), language.strip().lower())
+    code, language = clean(code).rstrip("\n"), language.strip().lower()
+    known = language in _LANGUAGES and len(code) <= MAX_CODE
+    body = _cached(code, language) if known else html.escape(code, quote=False)
+    return f'<pre class="highlight"><code>{body}</code></pre>\n'
 
 
 @lru_cache(maxsize=64)
-def _code_html(code: str, language: str) -> str:
-    known = language in _LANGUAGES and len(code) <= MAX_CODE
+def _cached(code: str, language: str) -> str:
     # rules that match a line want its end
-    body = _highlighted(f"{code}\n", _lexer(language)) if known else html.escape(code, quote=False)
-    return f'<pre class="highlight"><code>{body}</code></pre>\n'
+    return _highlighted(f"{code}\n", _lexer(language))
 
 
 @cache

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from nbagents._pieces import Pieces
 from nbagents.messages import FunctionCall
 from nbagents.models._wire.unicode import mended
 
@@ -22,6 +23,7 @@ __all__ = ["CallCollector", "sanitized_name"]
 
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST_NAME = 1_000  # of which 64 are kept
+_UNSCANNED = 1_000  # pieces of arguments that are kept as they came
 _STRUCTURE = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
 
 
@@ -37,32 +39,29 @@ class _Call:
         self.id = call_id
         self.index = index
         self.name = ""
-        self.pieces: list[str] = []
-        self.size = 0
-        self._scanned = 0
+        self.arguments = Pieces()
+        self._unscanned: list[str] = []
         self._depth = 0
         self._opened = self._in_string = False
         self._carry = ""
-
-    @property
-    def arguments(self) -> str:
-        return "".join(self.pieces)
 
     def add_name(self, name: str) -> None:
         if name != self.name and len(self.name) < _LONGEST_NAME:
             self.name += name
 
     def add_arguments(self, text: str) -> None:
-        if len(text) == self.size and self.is_whole() and text == self.arguments:
+        if len(text) == len(self.arguments) and self.is_whole() and text == str(self.arguments):
             return
-        self.pieces.append(text)
-        self.size += len(text)
+        self.arguments.add(text)
+        self._unscanned.append(text)
+        if len(self._unscanned) >= _UNSCANNED:
+            self.is_whole()
 
     def is_whole(self) -> bool:
         """Whether the arguments so far are an object (or array) that has been closed."""
-        for piece in self.pieces[self._scanned :]:
+        for piece in self._unscanned:
             self._scan(piece)
-        self._scanned = len(self.pieces)
+        self._unscanned.clear()
         return self._opened and self._depth <= 0
 
     def _scan(self, piece: str) -> None:
@@ -141,7 +140,7 @@ class CallCollector:
             if not call_id or call_id in used:
                 call_id = next(name for name in _made_up(position) if name not in used)
             used.add(call_id)
-            arguments = mended(call.arguments)
+            arguments = mended(str(call.arguments))
             if not arguments.strip() and not cut:
                 arguments = "{}"
             calls.append(FunctionCall(call_id, arguments, sanitized_name(mended(call.name))))
@@ -153,7 +152,7 @@ def _opens_another(current: _Call, call_id: str, name: str, text: str) -> bool:
     if call_id and current.id and call_id != current.id:
         if not name:
             return current.is_whole()
-        return name != current.name or not current.size or current.is_whole()
+        return name != current.name or not current.arguments or current.is_whole()
     return bool(name and (text or name != current.name) and current.is_whole())
 
 

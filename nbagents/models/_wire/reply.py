@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NoReturn
 
+from nbagents._pieces import Pieces
 from nbagents.errors import IncompleteReplyError, ProtocolError, ServerError
 from nbagents.messages import (
     ChatCompletionTokenLogprob,
@@ -71,9 +72,9 @@ class ReplyBuilder:
         self._thought_inline = False
         self._text_joiner = SurrogateJoiner()
         self._reasoning_joiner = SurrogateJoiner()
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
-        self._refusal: list[str] = []
+        self._text = Pieces()
+        self._reasoning = Pieces()
+        self._refusal = Pieces()
         self._calls = CallCollector()
         self._logprobs: list[ChatCompletionTokenLogprob] = []
         self._finish: str | None = None
@@ -82,7 +83,7 @@ class ReplyBuilder:
     @property
     def partial(self) -> str:
         """The text so far, without reasoning."""
-        return "".join(self._text)
+        return str(self._text)
 
     @property
     def size(self) -> int:
@@ -175,7 +176,7 @@ class ReplyBuilder:
             thought=self._thought(calls) or None,
             model=self.model,
             response_id=self.response_id,
-            refusal=mended("".join(self._refusal)) or None,
+            refusal=mended(str(self._refusal)) or None,
             latency=latency,
             time_to_first_token=time_to_first_token,
         )
@@ -196,7 +197,7 @@ class ReplyBuilder:
             )
 
     def _thought(self, calls: list[FunctionCall]) -> str:
-        reasoning = "".join(self._reasoning)
+        reasoning = str(self._reasoning)
         if self._thought_inline:
             reasoning = reasoning.rstrip()
         said = self.partial if calls else ""
@@ -231,7 +232,7 @@ class ReplyBuilder:
             if reasoning := reasoning_in(delta):
                 self._think(reasoning, new)
             if refusal := delta.get("refusal"):
-                self._refusal.append(self._string(refusal, "a refusal"))
+                self._refusal.add(self._string(refusal, "a refusal"))
             if calls := delta.get("tool_calls"):
                 for position, call in enumerate(self._list(calls, "tool_calls")):
                     self._add_call(call, position)
@@ -313,7 +314,7 @@ class ReplyBuilder:
 
     def _show(self, kind: Literal["text", "reasoning"], text: str, new: list[StreamChunk]) -> None:
         if text:
-            (self._text if kind == "text" else self._reasoning).append(text)
+            (self._text if kind == "text" else self._reasoning).add(text)
             new.append(StreamChunk(text, kind))
 
     def _string(self, said: object, what: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import NamedTuple
 
+from nbagents._pieces import Pieces
+from nbagents.notebook._ends import END, LONGEST, end_html
 from nbagents.rendering import BlockStream, html_blocks, to_html
 
 __all__ = ["GrowingText", "Growth"]
@@ -33,23 +35,22 @@ class GrowingText:
 
     def __init__(self, markdown: str = "") -> None:
         self._stream = BlockStream()
-        self._chunks: list[str] = []
+        self._text = Pieces()
         self._finished: list[str] = []
         self._tail: str | None = ""  # None while it has to be set anew
         self._seen = 0  # blocks that were looked at and will not change
         self._seen_tail = ""
+        self._end = ""  # of a text that has grown too long to be set
         if markdown:
             self.settle(markdown)
 
     def __bool__(self) -> bool:
-        return bool(self._chunks)
+        return bool(self._text)
 
     @property
     def markdown(self) -> str:
         """The text."""
-        if len(self._chunks) > 1:
-            self._chunks = ["".join(self._chunks)]
-        return self._chunks[0] if self._chunks else ""
+        return str(self._text)
 
     @property
     def blocks(self) -> list[str]:
@@ -59,13 +60,18 @@ class GrowingText:
 
     def feed(self, chunk: str) -> None:
         """Add a piece."""
-        self._chunks.append(chunk)
-        self._finished += [to_html(block, math="mathml") for block in self._stream.feed(chunk)]
+        self._text.add(chunk)
         self._tail = None
+        if len(self._text) <= LONGEST:
+            blocks = self._stream.feed(chunk)
+            self._finished += [to_html(block, math="mathml") for block in blocks]
+        else:
+            self._end = (self._end + chunk)[-END:]
 
     def settle(self, markdown: str) -> None:
         """Make this the text, for good: it is set as a whole."""
-        self._chunks = [markdown] if markdown else []
+        self._text = Pieces()
+        self._text.add(markdown)
         self._stream = BlockStream()
         self._finished = html_blocks(markdown, math="mathml")
         self._tail = ""
@@ -87,7 +93,10 @@ class GrowingText:
 
     def _set_tail(self) -> str:
         if self._tail is None:
-            self._tail = to_html(self._stream.tail, math="mathml")
+            if len(self._text) <= LONGEST:
+                self._tail = to_html(self._stream.tail, math="mathml")
+            else:
+                self._tail = end_html(self._end, len(self._text))
         return self._tail
 
 
