@@ -6,6 +6,11 @@ import os
 import shutil
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A machine that is busy with something else is slow, which no example can help.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 # What the developer's machine has set must not decide how a test ends, and no test may reach
 # beyond the machine. Kernels and subprocesses inherit it.

@@ -18,6 +18,7 @@ from nbagents.models._wire import fastjson
 __all__ = ["SERVERS", "Found", "LocalServer", "find_servers", "is_chat_model", "models_at"]
 
 _SECONDS = 0.3  # of loopback: a server that runs answers in milliseconds
+_SECONDS_FOR_ALL = 0.5
 _MOST_BYTES = 1024 * 1024
 _LONGEST_NAME = 200
 
@@ -75,7 +76,7 @@ def find_servers(servers: Sequence[LocalServer]) -> list[Found]:
         answers[server] = models_at(server.base_url)
 
     asking = [threading.Thread(target=ask, args=(server,), daemon=True) for server in servers]
-    deadline = time.monotonic() + 0.5
+    deadline = time.monotonic() + _SECONDS_FOR_ALL
     for thread in asking:
         thread.start()
     for thread in asking:

@@ -1,6 +1,7 @@
 import socket
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -16,6 +17,13 @@ def local(port, key="ollama"):
 def probing(monkeypatch):
     """Requests are not restricted, as outside of suites."""
     monkeypatch.delenv("NBAGENTS_REQUESTS")
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """Servers may take their time: this machine may be busy with something else."""
+    for seconds in ("_SECONDS", "_SECONDS_FOR_ALL"):
+        monkeypatch.setattr(f"nbagents.models._local.{seconds}", 30)
 
 
 @pytest.fixture
@@ -36,7 +44,7 @@ def says():
                     connection, _ = server.accept()
                 except OSError:
                     return
-                with connection:
+                with connection, suppress(ConnectionError):
                     connection.recv(65536)
                     connection.sendall(answer)
 
@@ -56,26 +64,26 @@ def listing(body):
     return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
 
-@pytest.mark.usefixtures("probing")
+@pytest.mark.usefixtures("probing", "patient")
 def test_a_server_at_its_port_is_found_with_its_models(loopback_server):
     server = local(loopback_server.port)
     assert find_servers([server]) == [Found(server, ("nbagents-embedded",))]
 
 
-@pytest.mark.usefixtures("probing")
+@pytest.mark.usefixtures("probing", "patient")
 def test_several_are_found_in_the_order_they_were_named(free_port):
     with LoopbackServer() as one, LoopbackServer() as two:
         servers = [local(two.port, "vllm"), local(free_port), local(one.port, "lmstudio")]
         assert [found.server for found in find_servers(servers)] == [servers[0], servers[2]]
 
 
-@pytest.mark.usefixtures("probing")
+@pytest.mark.usefixtures("probing", "patient")
 def test_models_that_do_not_chat_are_passed_over(says):
     body = b'{"data": [{"id": "nomic-embed-text"}, {"id": "llama3.2:1b"}, {"id": "phi4"}]}'
     assert find_servers([local(says(listing(body)))])[0].models == ("llama3.2:1b", "phi4")
 
 
-@pytest.mark.usefixtures("probing")
+@pytest.mark.usefixtures("probing", "patient")
 def test_names_that_cannot_be_shown_are_none(says):
     names = [r"\u001b[2Jx", r"a\nb", r"\u202ex", "x" * 10_000, "phi4"]
     body = ", ".join(f'{{"id": "{name}"}}' for name in names)
@@ -83,7 +91,7 @@ def test_names_that_cannot_be_shown_are_none(says):
     assert found[0].models == ("phi4",)
 
 
-@pytest.mark.usefixtures("probing")
+@pytest.mark.usefixtures("probing", "patient")
 @pytest.mark.parametrize(
     "answer",
     [
@@ -125,6 +133,7 @@ def test_a_model_is_known_with_and_without_its_tag():
     assert found.named("phi") is None
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_server_elsewhere_on_this_machine_can_be_asked(loopback_server):
     assert models_at(loopback_server.base_url) == ["nbagents-embedded"]
     assert models_at("https://127.0.0.1/v1") == []
