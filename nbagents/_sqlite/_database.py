@@ -13,9 +13,9 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from nbagents._sqlite._alone import note_closed, note_open
-from nbagents._sqlite._mending import mend, rows_in_log
+from nbagents._sqlite._log import PAGE
+from nbagents._sqlite._mending import mend, rows_in_torn_log
 from nbagents._sqlite._rows import Row, Table, is_intact, sealed, unsealed
-from nbagents._sqlite._salvage import PAGE
 from nbagents.errors import ConfigurationError, DamagedFileWarning
 
 __all__ = ["Database"]
@@ -28,6 +28,9 @@ _PATIENCE = 15.0
 _CHECKED = 64 * 2**20
 """Bytes up to which a file is checked as a whole when it is opened: some 0.2 s."""
 
+_OUT_OF_ORDER = (
+    "SELECT 1 FROM (SELECT id, lag(id) OVER () AS before FROM {}) WHERE before >= id LIMIT 1"
+)
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 _EFFECTIVE = os.access in os.supports_effective_ids
@@ -69,7 +72,7 @@ class Database:
         Raises:
             ConfigurationError: The file is no database of ours, or cannot be read.
         """
-        rows = self._intact(self._select("WHERE id = ?", identity))
+        rows = self._select("WHERE id = ?", identity)
         return rows[0] if rows else None
 
     def rows(self) -> list[Row]:
@@ -78,7 +81,7 @@ class Database:
         Raises:
             ConfigurationError: The file is no database of ours, or cannot be read.
         """
-        return self._intact(self._select("ORDER BY id"))
+        return self._select("ORDER BY id")
 
     def clear(self) -> None:
         """Delete all rows, and what the file still holds of them."""
@@ -106,25 +109,29 @@ class Database:
         self.close()
 
     def _select(self, which: str, *values: str) -> list[Row]:
+        """The rows that are intact; when one is not, of what is left of the file."""
         statement = f"SELECT * FROM {self._table.name} {which}"  # noqa: S608
-        return self._run(lambda connection: connection.execute(statement, values).fetchall())
 
-    def _intact(self, stored: Sequence[Row]) -> list[Row]:
-        intact = [unsealed(row) for row in stored if is_intact(row)]
-        if len(intact) < len(stored):
-            self._tell(f"{len(stored) - len(intact)} of its records can no longer be read")
-        return intact
+        def work(connection: sqlite3.Connection) -> list[Row]:
+            stored = connection.execute(statement, values).fetchall()
+            if not all(map(is_intact, stored)):
+                raise _damage("the checksum of a record does not agree")
+            return [unsealed(row) for row in stored]
+
+        return self._run(work)
 
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             with self._lock:
                 try:
                     return self._tried(work)
+                except UnicodeDecodeError as error:  # SQLite quotes a damaged schema in its error
+                    self._mend(_damage(str(error)))
                 except sqlite3.DatabaseError as error:
                     if not _is_damage(error):
                         raise
                     self._mend(error)
-                    return self._tried(work)
+                return self._tried(work)
         except (sqlite3.Error, OSError) as error:
             raise ConfigurationError(
                 f"The database {self.path} cannot be used: {error}. {_advice(error)}"
@@ -170,14 +177,18 @@ class Database:
             self.path.parent, os.W_OK, effective_ids=_EFFECTIVE
         ):
             address = f"file:{quote(str(self.path))}?immutable=1"
-            return sqlite3.connect(address, uri=True, check_same_thread=False)
+            connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+            connection.text_factory = _text
+            return connection
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        logged = rows_in_log(self.path, self._table)
+        torn = rows_in_torn_log(self.path, self._table)
         connection = sqlite3.connect(self.path, timeout=_PATIENCE, check_same_thread=False)
+        connection.text_factory = _text
         try:
             self._set_up(connection)
             self._check(connection)
-            self._put_back(connection, logged)
+            if torn is not None:
+                self._put_back(connection, torn)
         except BaseException:
             connection.close()
             raise
@@ -209,23 +220,31 @@ class Database:
         if self.path.stat().st_size <= _CHECKED:
             [[found]] = connection.execute("PRAGMA quick_check(1)").fetchall()
             if found != "ok":
-                error = sqlite3.DatabaseError(found)
-                error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-                raise error
+                raise _damage(found)
+            if connection.execute(_OUT_OF_ORDER.format(self._table.name)).fetchone():
+                raise _damage("records are out of order")
 
     def _put_back(self, connection: sqlite3.Connection, logged: dict[str, Row]) -> None:
-        """Write what stands in the log, but not for SQLite, which stops at what is damaged."""
+        """Write what stands in the log, but not for SQLite, which stops where it is torn."""
         there = f"SELECT 1 FROM {self._table.name} WHERE id = ?"  # noqa: S608
         lost = [row for row in logged.values() if not connection.execute(there, row[:1]).fetchone()]
-        if not lost:
-            return
         places = ", ".join("?" * self._table.width)
         with connection:
             connection.executemany(
                 f"INSERT OR IGNORE INTO {self._table.name} VALUES ({places})",  # noqa: S608
                 map(sealed, lost),
             )
-        self._tell(f"the end of its log was torn; {len(lost)} records were found again")
+        self._tell(f"its log was torn; {len(lost)} records were found again behind that place")
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def _damage(what: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(what)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
 
 
 def _code(error: BaseException) -> int:

@@ -9,10 +9,11 @@ from contextlib import closing
 from pathlib import Path
 
 from nbagents._sqlite._alone import alone_with
+from nbagents._sqlite._log import PAGE, is_torn
 from nbagents._sqlite._rows import Row, Table, sealed
-from nbagents._sqlite._salvage import PAGE, rows_left_in
+from nbagents._sqlite._salvage import rows_left_in
 
-__all__ = ["beside", "mend", "rows_in_log"]
+__all__ = ["beside", "mend", "rows_in_torn_log"]
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -20,14 +21,17 @@ def beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
 
 
-def rows_in_log(path: Path, table: Table) -> dict[str, Row]:
-    """The rows in the log that a stopped process has left; none while somebody uses the file."""
+def rows_in_torn_log(path: Path, table: Table) -> dict[str, Row] | None:
+    """The rows in the log of a stopped process, if SQLite will not believe all of it; else None.
+
+    None too while somebody else uses the file.
+    """
     log = beside(path, "-wal")
     if not _bytes_of(log):
-        return {}
+        return None
     with alone_with(path) as file:
-        if file is None:
-            return {}
+        if file is None or not is_torn(_bytes_of(log)):
+            return None
         return rows_left_in(_read(file), _bytes_of(log), table.width)
 
 

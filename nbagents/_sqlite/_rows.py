@@ -66,7 +66,7 @@ def unsealed(stored: Sequence[Any]) -> Row:
 def _checksum(values: Sequence[Any]) -> int:
     # SQLite writes a 2.0 as a 2, to save room.
     plain = [int(v) if isinstance(v, float) and v.is_integer() else v for v in values]
-    return zlib.crc32(json.dumps(plain).encode())
+    return zlib.crc32(json.dumps(plain, default=repr).encode())
 
 
 def _storable(value: Any) -> Any:

@@ -11,15 +11,12 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nbagents._sqlite._log import PAGE, frames_in
 from nbagents._sqlite._rows import MARK, Row, is_intact, unsealed
 
-__all__ = ["PAGE", "rows_left_in"]
-
-PAGE = 4_096
-"""Bytes of a page in the files we make."""
+__all__ = ["rows_left_in"]
 
 _MARK = MARK.encode()
-_LOG_HEADER, _FRAME_HEADER = 32, 24
 # How much of a record stands in a page of a table without row ids.
 _MOST = (PAGE - 12) * 64 // 255 - 23
 _LEAST = (PAGE - 12) * 32 // 255 - 23
@@ -36,7 +33,7 @@ def rows_left_in(database: bytes, log: bytes, width: int) -> dict[str, Row]:
         width: How many columns the table has.
     """
     pages = dict(enumerate(_pages(database), 1))
-    logged = list(_logged(log))
+    logged = [(frame.page, frame.content) for frame in frames_in(log)]
     latest = {**pages, **dict(logged)}
     found: dict[str, Row] = {}
     for page in (*pages.values(), *(page for _, page in logged)):
@@ -49,12 +46,6 @@ def rows_left_in(database: bytes, log: bytes, width: int) -> dict[str, Row]:
 def _pages(data: bytes) -> Iterator[bytes]:
     for start in range(0, len(data), PAGE):
         yield data[start : start + PAGE]
-
-
-def _logged(log: bytes) -> Iterator[tuple[int, bytes]]:
-    for start in range(_LOG_HEADER, len(log), _FRAME_HEADER + PAGE):
-        frame = log[start : start + _FRAME_HEADER + PAGE]
-        yield int.from_bytes(frame[:4], "big"), frame[_FRAME_HEADER:]
 
 
 def _stored_in(page: bytes, pages: Mapping[int, bytes], width: int) -> Iterator[tuple[Any, ...]]:

@@ -55,6 +55,7 @@ __all__ = [
 ]
 
 VERSION = 1
+_BEGINNING = b'{"nbagents_cassette": 1, "rules": '
 
 
 @dataclass
@@ -91,6 +92,8 @@ def read_tape(path: Path) -> Tape:
     lines = list(lines_in(data))
     if not lines:
         return Tape()
+    if _BEGINNING.startswith(data):
+        return Tape(damage=[(1, "the header was not finished, as what wrote it was stopped")])
     tape = _begun(lines, path)
     for group in groups_in(lines[1:]):
         _read_group(group, tape)
