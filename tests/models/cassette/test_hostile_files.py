@@ -1,0 +1,276 @@
+"""Cassettes that people, git, disks and strangers have been at: told, never a raw exception."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nbagents.errors import (
+    BadRequestError,
+    ConfigurationError,
+    DamagedFileWarning,
+    NbAgentsError,
+)
+from nbagents.messages import CreateResult, UserMessage
+from nbagents.models import RecordingChatCompletionClient, ReplayChatCompletionClient
+from tests.scripted import ScriptedClient
+
+SAID = {"one": "First.", "two": "Second.", "three": "Third."}
+
+
+def say(text: str) -> list[UserMessage]:
+    return [UserMessage(content=text, source="user")]
+
+
+@pytest.fixture
+async def path(tmp_path: Path) -> Path:
+    """A cassette with three replies and a failure."""
+    path = tmp_path / "tour.jsonl"
+    replies: list[Any] = [*SAID.values(), BadRequestError("No.", status=400)]
+    recording = RecordingChatCompletionClient(ScriptedClient(*replies), path)
+    for text in SAID:
+        await recording.create(say(text))
+    with pytest.raises(BadRequestError):
+        await recording.create(say("four"))
+    return path
+
+
+def bytes_of(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def spoil(path: Path, change: Callable[[bytes], bytes]) -> None:
+    before = path.read_bytes()
+    assert change(before) != before
+    path.write_bytes(change(before))
+
+
+async def replayed(path: Path) -> tuple[dict[str, str], list[str]]:
+    """What is replayed of it, and what was told; anything but our errors gets out."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        client = ReplayChatCompletionClient.from_cassette(path)
+        said = {}
+        for text in (*SAID, "four"):
+            try:
+                result: CreateResult = await client.create(say(text))
+                said[text] = result.text
+            except NbAgentsError as error:
+                said[text] = type(error).__name__
+    assert all(issubclass(each.category, DamagedFileWarning) for each in told)
+    return said, [str(each.message) for each in told]
+
+
+WHOLE = {**SAID, "four": "BadRequestError"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data.replace(b"\n", b"\r\n"),
+        lambda data: b"\xef\xbb\xbf" + data,
+        lambda data: data.replace(b"\n", b"\n\n") + b"\n  \n",
+        lambda data: data.rstrip(b"\n"),
+    ],
+    ids=["as git on Windows ends lines", "a byte order mark", "empty lines", "no last newline"],
+)
+async def test_what_editors_and_git_do_to_files_does_no_harm(path: Path, change: Any) -> None:
+    spoil(path, change)
+    assert await replayed(path) == (WHOLE, [])
+    adding = RecordingChatCompletionClient(ScriptedClient("Fifth."), path, mode="auto")
+    await adding.create(say("five"))
+    client = ReplayChatCompletionClient.from_cassette(path)
+    assert (await client.create(say("five"))).text == "Fifth."
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (b'{"text": ["Second."]', b'<<<<<<< HEAD\n{"text": ["Second."]', "merge conflict"),
+        (b'{"text": ["Second."]', b'=======\n{"text": ["Second."]', "merge conflict"),
+        (b'["Second."]', b'["Sec\xffond."]', "not UTF-8"),
+        (b'["Second."]', b'["Second."', "not a JSON object"),
+        (b'["Second."]', b'"Second."', "a list of texts"),
+        (b'["Second."]', b"[5]", "a list of texts"),
+        (b'["Second."]', b"[" * 100_000, "nested too deeply"),
+        (b'["Second."]', b"[" * 150 + b"]" * 150, "nested too deeply"),
+        (b'["Second."]', b"9" * 5_000, "digits"),
+        (b'["Second."], "after": [', b'["Second."], "after": [-1, ', "a list of seconds"),
+        (b'["Second."], "after": [', b'["Second."], "after": [NaN, ', "a list of seconds"),
+        (b'["Second."], "after": [', b'["Second."], "after": [1e999, ', "a list of seconds"),
+        (b'{"text": ["Second."]', b'{"said": ["Second."]', "has to have one of"),
+    ],
+    ids=lambda value: value[:20].decode("latin-1") if isinstance(value, bytes) else value,
+)
+async def test_a_line_that_cannot_be_used_is_told_and_costs_its_record_alone(
+    path: Path, old: bytes, new: bytes, why: str
+) -> None:
+    spoil(path, lambda data: data.replace(old, new))
+    said, told = await replayed(path)
+    assert said == {**WHOLE, "two": "CassetteMissError"}
+    [message] = told
+    number = bytes_of(path).partition(new)[0].count(b"\n") + 1
+    assert f"Line {number} of the cassette {path} cannot be trusted: " in message
+    assert why in message
+    assert "\n" not in message
+    assert len(message) < 500
+    assert "Correct it, or delete the record and record it again" in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"finish_reason": "stop"', b'"finish_reason": ["stop"]'),
+        (b'"finish_reason": "stop"', b'"finish_reason": "stop", "content": {}'),
+        (b'"finish_reason": "stop"', b'"finish_reason": "stop", "content": [{"id": 1}]'),
+        (b'"prompt_tokens": ', b'"prompt_tokens": "many", "x": '),
+        (b'"usage": ', b'"usage": null, "x": '),
+        (b'"type": "BadRequestError"', b'"type": 7'),
+        (b'"type": "BadRequestError"', b'"type": "BadRequestError", "usage": 3'),
+        (b'"type": "BadRequestError"', b'"type": "BadRequestError", "partial": []'),
+        (b'"message": {"content": "two"', b'"message": {"content": {"two": 2}'),
+        (b'"message": {"content": "two"', b'"message": {"tool_calls": [1], "content": "two"'),
+        (b'"message": {"content": "two"', b'"message": 5, "x": {"content": "two"'),
+        (b'{"request": {', b'{"request": {"messages": 5, '),
+        (b'{"request": {', b'{"request": [], "x": {'),
+    ],
+    ids=lambda value: value.decode(),
+)
+async def test_a_value_of_another_type_is_told(path: Path, old: bytes, new: bytes) -> None:
+    """Though whoever changed it took the checksum away."""
+
+    def change(data: bytes) -> bytes:
+        lines = [json.loads(line) for line in data.replace(old, new).splitlines()]
+        for line in lines:
+            line.pop("crc", None)
+        return b"\n".join(json.dumps(line).encode() for line in lines)
+
+    spoil(path, change)
+    try:
+        said, told = await replayed(path)
+    except ConfigurationError as error:
+        said, told = {}, [str(error)]
+    assert said != WHOLE
+    assert told or {"ConfigurationError", "CassetteMissError"} & {*said.values()}
+
+
+@pytest.mark.parametrize(
+    ("rules", "why"),
+    [
+        ("5", "a list"),
+        ('"times"', "a list"),
+        ('["never"]', "no rule 'never'"),
+        ('[{"replace": "(", "with": "x"}]', "is none"),
+        ('[{"replace": "x", "with": "\\\\2"}]', "is none"),
+        ('[{"replace": "x", "with": 5}]', "is none"),
+        ("[[]]", "is none"),
+    ],
+)
+async def test_rules_that_are_none_are_told(path: Path, rules: str, why: str) -> None:
+    spoil(path, lambda data: data.replace(b'["addresses"]', rules.encode()))
+    with pytest.raises(ConfigurationError, match=why):
+        ReplayChatCompletionClient.from_cassette(path)
+
+
+async def test_a_header_need_not_have_rules(path: Path) -> None:
+    spoil(path, lambda data: data.replace(b', "rules": ["addresses"]', b""))
+    assert await replayed(path) == (WHOLE, [])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n", b"\x00" * 1_000, b"[]\n", b"\xff\xfe{\x00}\x00", b"PK\x03\x04", b'"a"\n' * 9],
+    ids=repr,
+)
+async def test_what_is_no_cassette_at_all_is_told(path: Path, content: bytes) -> None:
+    spoil(path, lambda _: content)
+    if not content.strip():  # nothing recorded yet
+        assert set((await replayed(path))[0].values()) == {"CassetteMissError"}
+        return
+    with pytest.raises(ConfigurationError, match=r"tour\.jsonl is no cassette"):
+        ReplayChatCompletionClient.from_cassette(path)
+
+
+async def test_a_line_of_many_megabytes_is_read(path: Path) -> None:
+    long = "x" * 20_000_000
+    spoil(path, lambda data: data.replace(b"Second.", long.encode()))
+    said, told = await replayed(path)
+    assert said == {**WHOLE, "two": long}
+    assert "was changed since it was recorded" in told[0]
+
+
+async def test_bytes_that_flip_never_get_out_as_somebody_elses_error(path: Path) -> None:
+    whole, chance = bytes_of(path), random.Random(5)
+    for _ in range(300):
+        data = bytearray(whole)
+        for _ in range(chance.choice([1, 1, 2, 20])):
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        write(path, data)
+        try:
+            said, told = await replayed(path)
+        except ConfigurationError:
+            continue
+        # What is replayed is what was recorded, or it is told.
+        assert told or said == WHOLE
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_any_json_in_any_place_is_taken_or_told(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "tour.jsonl"
+    lines: list[Any] = [json.loads(line) for line in _EXAMPLE.splitlines()]
+    line = data.draw(st.sampled_from(lines))
+    place = line
+    while isinstance(place, dict) and place and data.draw(st.booleans()):
+        name = data.draw(st.sampled_from(sorted(place)))
+        if not isinstance(place[name], dict | list):
+            break
+        place = place[name]
+    value = data.draw(JSON)
+    if isinstance(place, list):
+        place[:] = [value]
+    elif place:
+        place[data.draw(st.sampled_from(sorted(place)))] = value
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    try:
+        said, _ = asyncio.run(replayed(path))
+    except ConfigurationError:
+        return
+    assert set(said) == {*SAID, "four"}
+
+
+_EXAMPLE = """\
+{"nbagents_cassette": 1, "rules": ["addresses", {"replace": "a", "with": "b"}]}
+{"default": {"asked": "", "provider": "openai", "model": "m", "reason": "m (as recorded)"}}
+{"request": {"model": "m", "temperature": 0}}
+{"tool": {"function": {"name": "f", "parameters": {"type": "object"}}, "type": "function"}}
+{"message": {"content": "two", "role": "user", "tool_calls": [{"id": "1", "function": {}}]}}
+{"reasoning": ["Hm."], "after": [0.5]}
+{"text": ["Second."], "after": [0.5]}
+{"result": {"finish_reason": "stop", "usage": {"prompt_tokens": 1, "completion_tokens": 1}}}
+{"request": {"model": "m"}}
+{"message": {"content": "four", "name": "user", "role": "user"}}
+{"error": {"type": "BadRequestError", "message": "No.", "status": 400}}
+"""
