@@ -23,9 +23,10 @@ from nbagents.messages import (
 from nbagents.models._address import hidden_url
 from nbagents.models._arguments import check_create_arguments
 from nbagents.models._capabilities import info_for, thinks_unseen
-from nbagents.models._connections import Connections, http_client
+from nbagents.models._connections import Connections
 from nbagents.models._direct import DirectChatClient
 from nbagents.models._failures import Failures
+from nbagents.models._http import http_client
 from nbagents.models._limits import Limits
 from nbagents.models._request import Defaults
 from nbagents.models._secrets import Secret, hidden, hidden_arguments, hidden_query, revealed

@@ -9,37 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import math
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from nbagents.errors import ProtocolError, RequestTimeoutError
-from nbagents.models._failures import is_quota_exhausted
+from nbagents.models._http import Progress, progress, tls_context
 from nbagents.models._lanes import Lane, Lanes, most_at_once
 from nbagents.models._logs import our_request, redact_logs
-from nbagents.models._requests import check_allowed
 from nbagents.models._secrets import revealed
 
 if TYPE_CHECKING:
-    import ssl
-
     import httpx2
     from openai import AsyncOpenAI
 
     from nbagents.models._limits import Limits
 
-__all__ = ["KEEP_ALIVE", "Connections", "Place", "create_method", "http_client", "import_sdk"]
-
-KEEP_ALIVE = 180.0
-"""Seconds an idle connection is kept. Azure's load balancers drop theirs without a word after
-240 (Microsoft: "TCP reset and idle timeout"), the SDK's own 5 cost each cell a TLS handshake."""
-
-_ERROR_BODY_SECONDS = 5.0
-_MOST_REDIRECTS = 20
+__all__ = ["Connections", "Place", "create_method", "import_sdk"]
 
 Build = Callable[[], "AsyncOpenAI"]
 
@@ -68,7 +56,7 @@ class Connections:
             # In a thread: it may take a second, and the loop must hear a cancellation.
             await asyncio.to_thread(import_sdk)
             lanes = await self._open(loop)
-        return Place(lanes, await lanes.enter())
+        return Place(lanes, await lanes.enter(), guarded=self._owned)
 
     async def close(self) -> None:
         """Close the connections of every loop; a later request opens new ones."""
@@ -99,13 +87,26 @@ class Connections:
 
 
 class Place:
-    """Where one request runs; `leave` is owed."""
+    """Where one request runs; `leave` is owed.
 
-    __slots__ = ("_lane", "_lanes")
+    Args:
+        lanes: Those of the loop.
+        lane: The one to take.
+        guarded: Whether its HTTP client is ours, which tells how far a request has come.
+    """
 
-    def __init__(self, lanes: Lanes, lane: Lane) -> None:
+    __slots__ = ("_guarded", "_lane", "_lanes", "_progress")
+
+    def __init__(self, lanes: Lanes, lane: Lane, *, guarded: bool) -> None:
         self._lanes = lanes
         self._lane = lane
+        self._guarded = guarded
+        self._progress = Progress()
+
+    @property
+    def sent(self) -> bool:
+        """Whether the server may have any of the request."""
+        return self._progress.sent
 
     async def send(self, arguments: Mapping[str, Any], limits: Limits) -> httpx2.Response:
         """Send a request for a chat completion; return the response, its body unread.
@@ -120,6 +121,8 @@ class Place:
         import httpx2
         from openai import AsyncStream
 
+        progress.set(self._progress)
+        self._progress.sent = self._progress.sent or not self._guarded
         body = dict(arguments)
         options: dict[str, Any] = {
             "headers": revealed(body.pop("extra_headers", None)),
@@ -207,123 +210,4 @@ def import_sdk() -> None:
         with suppress(ImportError):
             importlib.import_module(name)
     redact_logs()
-    _tls_context()
-
-
-_tls: ssl.SSLContext | None = None
-
-
-def _tls_context() -> ssl.SSLContext:
-    """The process's own: reading the certificates takes 30 ms and more."""
-    global _tls
-    if _tls is None:
-        import httpx2
-
-        _tls = httpx2.create_ssl_context()
-    return _tls
-
-
-def http_client(
-    limits: Limits, transport: httpx2.AsyncBaseTransport | None = None
-) -> httpx2.AsyncClient:
-    """Make an HTTP client with our deadlines, caps and keep-alive.
-
-    Args:
-        limits: The deadlines and caps.
-        transport: Answers instead of the network.
-    """
-    import httpx2
-
-    class GuardedClient(httpx2.AsyncClient):
-        """Holds each attempt to its deadline, and bounds what is read of an error."""
-
-        async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-            timeouts = dict(request.extensions.get("timeout", {}))
-            # Our deadlines watch the reading; the client's would count each piece alone.
-            first_byte = timeouts.pop("read", None)
-            request.extensions["timeout"] = timeouts
-            try:
-                async with asyncio.timeout(first_byte) as deadline:
-                    response = await self._send_within(request, options)
-            except TimeoutError as error:
-                if not deadline.expired():
-                    raise
-                raise RequestTimeoutError(
-                    f"{request.url.host} did not begin to answer within {first_byte:g} s. Try "
-                    "again, or allow more with limits=Limits(first_byte=...).",
-                    retryable=True,
-                ) from error
-            return await _bounded(response, limits) if response.is_error else response
-
-        async def _send_within(
-            self, request: httpx2.Request, options: dict[str, Any]
-        ) -> httpx2.Response:
-            """Follow redirects on the same server; their bodies, of any length, are not read."""
-            for _ in range(_MOST_REDIRECTS):
-                response = await super().send(request, **{**options, "follow_redirects": False})
-                following = response.next_request
-                if following is None:
-                    return response
-                await response.aclose()
-                _check_redirect(request.url, following.url)
-                request = following
-            raise httpx2.TooManyRedirects(f"more than {_MOST_REDIRECTS} redirects", request=request)
-
-    async def check(request: httpx2.Request) -> None:
-        check_allowed(str(request.url))
-
-    return GuardedClient(
-        event_hooks={"request": [check] if transport is None else []},
-        limits=httpx2.Limits(
-            max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEP_ALIVE
-        ),
-        # What is for this machine is not for a proxy, whatever HTTP_PROXY says.
-        mounts={f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")},
-        timeout=httpx2.Timeout(None, connect=limits.connect, read=limits.first_byte),
-        transport=transport,
-        verify=_tls_context() if transport is None else False,
-    )
-
-
-def _check_redirect(here: httpx2.URL, there: httpx2.URL) -> None:
-    """Refuse to be led to another server: prompts and keys are for the one that was chosen.
-
-    The HTTP library would drop the header Authorization and keep all others, and the prompt.
-    """
-    same = (here.scheme, here.host, here.port) == (there.scheme, there.host, there.port)
-    schemes, ports = (here.scheme, there.scheme), (here.port, there.port)
-    to_tls = here.host == there.host and schemes == ("http", "https") and ports == (None, None)
-    if same or to_tls:
-        return
-    check_allowed(str(there))
-    raise ProtocolError(
-        f"{here.host} redirects to another server, {there.scheme}://{there.netloc.decode()}, and "
-        "nothing was sent there. If it is the right one, give its address as base_url."
-    )
-
-
-async def _bounded(response: httpx2.Response, limits: Limits) -> httpx2.Response:
-    """Read an error's body up to its cap; what comes too late or broken is left out."""
-    import httpx2
-
-    limit, seconds = limits.error_bytes, min(_ERROR_BODY_SECONDS, limits.silence or math.inf)
-    body = bytearray()
-    with suppress(TimeoutError, httpx2.HTTPError, httpx2.StreamError):
-        async with asyncio.timeout(seconds), aclosing(response.aiter_bytes()) as pieces:
-            async for piece in pieces:
-                body += piece
-                if len(body) >= limit:
-                    break
-    await response.aclose()
-    headers = httpx2.Headers(response.headers)
-    for name in ("content-encoding", "content-length", "transfer-encoding"):
-        headers.pop(name, None)
-    if response.status_code == 429 and is_quota_exhausted(bytes(body)):
-        headers["x-should-retry"] = "false"  # the SDK obeys it
-    return httpx2.Response(
-        response.status_code,
-        headers=headers,
-        content=bytes(body[:limit]),
-        request=response.request,
-        extensions=response.extensions,
-    )
+    tls_context()

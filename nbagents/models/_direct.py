@@ -7,7 +7,7 @@ import threading
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -38,6 +38,7 @@ from nbagents.models._estimate import estimate_text_tokens
 from nbagents.models._exchange import Exchange
 from nbagents.models._request import Asked, Defaults, arguments_for, schema_in
 from nbagents.models._requests import EMBEDDED_HOST
+from nbagents.models._scope import RequestScope, current_scope
 from nbagents.models._veil import Veil
 from nbagents.models._wire.params import parsed_content
 from nbagents.models._wire.reader import ReplyReader
@@ -72,6 +73,22 @@ class _Call:
     place: Place | None = None
     first: float | None = None
     usage: RequestUsage | None = None
+    scope: RequestScope | None = field(default_factory=current_scope)
+
+    @property
+    def sent(self) -> bool:
+        """Whether the server may have any of it."""
+        return self.place is not None and self.place.sent
+
+    async def close(self) -> None:
+        """Let go of what it holds."""
+        if self.scope is not None:
+            self.scope.unsent = not self.sent
+        try:
+            await self.exchange.close()
+        finally:
+            if self.place is not None:
+                await self.place.leave()
 
 
 class DirectChatClient:
@@ -277,11 +294,7 @@ class DirectChatClient:
             raise
         finally:
             self._count(call.usage)
-            try:
-                await exchange.close()
-            finally:
-                if call.place is not None:
-                    await call.place.leave()
+            await call.close()
         yield result
 
     async def _open(self, call: _Call) -> httpx2.Response:
@@ -321,7 +334,7 @@ class DirectChatClient:
 
     def _note_failure(self, call: _Call, error: RequestError | None) -> None:
         """Estimate what a reply that did not end took, if the server worked on it."""
-        if call.usage is None and (call.exchange.is_open or _was_sent(error)):
+        if call.usage is None and call.sent and (call.exchange.is_open or _was_sent(error)):
             said = estimate_text_tokens(call.builder.partial, self.model)
             call.usage = RequestUsage(self._prompt_tokens(call), said, estimated=True)
 

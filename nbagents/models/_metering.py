@@ -195,6 +195,8 @@ class _Measurement:
     def _estimate(self) -> RequestUsage | None:
         """What a reply that did not end took; None when the server never worked on it."""
         error = self.error
+        if self.scope.unsent:
+            return None
         if isinstance(error, RequestError) and error.usage is not None:
             usage: RequestUsage = error.usage
             return usage

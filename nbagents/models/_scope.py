@@ -14,14 +14,16 @@ class RequestScope:
         source: Who asked, for the ledger.
         cell: In which cell.
         counted: Whether a client further in has written it into the ledger already.
+        unsent: Whether it ended before the server had any of it, so that it took nothing.
     """
 
-    __slots__ = ("cell", "counted", "source")
+    __slots__ = ("cell", "counted", "source", "unsent")
 
     def __init__(self, source: str | None, cell: int | None) -> None:
         self.source = source
         self.cell = cell
         self.counted = False
+        self.unsent = False
 
 
 _scope: ContextVar[RequestScope | None] = ContextVar("nbagents_request_scope", default=None)

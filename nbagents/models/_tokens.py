@@ -96,7 +96,7 @@ class Tokens:
         token = getattr(token, "token", token) if self._scopes else token
         if not isinstance(token, str) or not token.strip():
             raise self._failed("gave no token.")
-        token = str(token).strip()
+        token = token.strip()
         if not token.isascii() or not token.isprintable():
             raise self._failed("gave what no HTTP header can carry.")
         if all(token != known.reveal() for known in self._given):

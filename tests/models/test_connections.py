@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 import threading
 import time
 import warnings
@@ -14,8 +15,9 @@ import pytest
 
 from nbagents.errors import ConfigurationError, ProtocolError
 from nbagents.messages import LLMMessage, UserMessage
-from nbagents.models._connections import KEEP_ALIVE
+from nbagents.models._http import KEEP_ALIVE
 from nbagents.models._openai import OpenAIChatCompletionClient
+from nbagents.usage import ledger
 from tests.support import HELLO, Server, answer, completion, stream
 
 HI: list[LLMMessage] = [UserMessage(content="hi", source="ada")]
@@ -242,3 +244,26 @@ async def test_what_a_redirect_says_is_not_read() -> None:
         async with client_of(server) as client:
             assert (await client.create(HI)).content == "Hello world"
     assert sent < 50_000_000
+
+
+async def test_a_request_that_is_cancelled_in_the_tls_handshake_leaves_no_socket_and_no_count() -> (
+    None
+):
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        base_url = f"https://127.0.0.1:{mute.getsockname()[1]}/v1"
+        async with OpenAIChatCompletionClient(
+            model="gpt-4o", api_key="x", base_url=base_url
+        ) as client:
+            asked = asyncio.create_task(client.create(HI))
+            connection, _ = await asyncio.to_thread(mute.accept)
+            with connection:
+                connection.settimeout(5)
+                assert await asyncio.to_thread(connection.recv, 65_536)  # its hello
+                records = len(ledger)
+                asked.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await asked
+                assert await asyncio.to_thread(connection.recv, 65_536) == b""
+            assert client.total_usage().prompt_tokens == 0
+            assert ledger.records[records].status == "cancelled"
+            assert ledger.records[records].prompt_tokens is None
