@@ -76,6 +76,23 @@ def stream_server(interval: float | None = 0.01) -> Iterator[StreamServer]:
         server.close()
 
 
+@contextmanager
+def unanswering_port() -> Iterator[int]:
+    """A port that accepts no connection and refuses none: its queue is full."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        callers = [socket.socket() for _ in range(4)]
+        try:
+            for caller in callers:
+                caller.setblocking(False)
+                caller.connect_ex(listener.getsockname())
+            yield listener.getsockname()[1]
+        finally:
+            for caller in callers:
+                caller.close()
+
+
 async def read_stream(port: int) -> AsyncIterator[StreamChunk]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-import socket
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from statistics import median
 from typing import Any
 
@@ -22,7 +21,7 @@ from nbagents.loop._engine import Engine
 from nbagents.loop._interrupts import Interrupted, InterruptGuard
 from nbagents.loop._pump import drive, run
 from tests.notebook.kernels import Cell, Kernel
-from tests.notebook.streams import StreamServer, stream_server
+from tests.notebook.streams import StreamServer, stream_server, unanswering_port
 
 SETUP = """
 import time
@@ -179,23 +178,6 @@ class TestInAKernel:
         assert sorted(closing)[-5] < LOADED * CLOSED
         assert sorted(idling)[-5] < LOADED * IDLE
         assert kernel.run("1 + 1").of("execute_result")[0]["data"] == {"text/plain": "2"}
-
-
-@contextmanager
-def unanswering_port() -> Iterator[int]:
-    """A port that accepts no connection and refuses none: its queue is full."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        callers = [socket.socket() for _ in range(4)]
-        try:
-            for caller in callers:
-                caller.setblocking(False)
-                caller.connect_ex(listener.getsockname())
-            yield listener.getsockname()[1]
-        finally:
-            for caller in callers:
-                caller.close()
 
 
 class Source:
