@@ -72,7 +72,7 @@ $(BENCH)/.ready: pyproject.toml constraints.txt
 	$(call environment,$(BENCH),--constraint constraints.txt --editable . --group dev --group bench)
 	@touch $@
 
-bench: $(BENCH)/.ready ## measure against the openai SDK and autogen-ext
+bench: $(BENCH)/.ready ## measure against the openai SDK, autogen-ext and panel's ChatInterface
 	$(BENCH)/bin/python -m tests.benchmarks
 
 torture: $(READY) browser ## try to break what is promised, and print every figure (many minutes)

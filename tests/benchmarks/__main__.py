@@ -1,13 +1,17 @@
-"""Measure everything and print it as Markdown."""
+"""Measure everything, or the parts that are named, and print it as Markdown.
+
+The parts: clients, runtimes, kernel, cells, panels.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
+import sys
 from importlib.metadata import version
 from statistics import median
 
-from tests.benchmarks import browser, kernels
+from tests.benchmarks import browser, kernels, panels
 from tests.benchmarks.contenders import CONTENDERS
 from tests.benchmarks.rounds import (
     IMPORTS,
@@ -24,15 +28,21 @@ ROUNDS = 25
 LAB_ROUNDS = 3
 
 
-def main() -> None:
-    """Run the benchmark: about nine minutes on an idle machine of two cores."""
+def main(*chosen: str) -> None:
+    """Run the benchmark: about fifteen minutes on an idle machine of two cores."""
+    parts = {
+        "clients": _against_clients,
+        "runtimes": lambda _: _against_runtimes(),
+        "kernel": _in_a_kernel,
+        "cells": _in_jupyterlab,
+        "panels": _in_panels,
+    }
     print(f"nbagents beside {_versions()}; Python {platform.python_version()}, ", end="")
     print(f"{os.cpu_count()} cores.\n")
     with running() as address:
-        _against_clients(address)
-        _against_runtimes()
-        _in_a_kernel(address)
-        _in_jupyterlab(address)
+        for name in chosen or parts:
+            parts[name](address)
+            print()
 
 
 def _against_clients(address: str) -> None:
@@ -44,7 +54,6 @@ def _against_clients(address: str) -> None:
     first = compete("first-token", address, ROUNDS)
     _row("first token, warm connection", first, "ms", "")
     _row("import of the client", imports(IMPORTS, 7), "ms", "")
-    print()
 
 
 def _against_runtimes() -> None:
@@ -59,7 +68,6 @@ def _against_runtimes() -> None:
         cells = [f"{1e6 / median(rounds):,.0f}" for rounds in measured.values()]
         times = f" ({ratio(measured, 'autogen-core'):.1f}x fewer)"
         _line(title, *cells[:-1], cells[-1] + times, "≥ 2x autogen-core")
-    print()
 
 
 def _in_a_kernel(address: str) -> None:
@@ -78,9 +86,8 @@ def _in_a_kernel(address: str) -> None:
 
 def _in_jupyterlab(address: str) -> None:
     if not browser.available():
-        print("\nJupyterLab is not measured: there is no Chromium on this machine.")
+        print("JupyterLab is not measured: there is no Chromium on this machine.")
         return
-    print()
     _header(f"in JupyterLab, {browser.CHUNKS:,} chunks (15 KB)", "whole on screen", "page blocked")
     with browser.lab() as window:
         for title, pace in (("200 a second", kernels.PER_SECOND), ("as fast as they come", None)):
@@ -89,6 +96,39 @@ def _in_jupyterlab(address: str) -> None:
         seen = [browser.by_hand(window, address, kernels.PER_SECOND)]
         _line("by hand, 200 a second", _seconds_behind(seen), _seconds_blocked(seen))
     _line("to reach", "≤ 1 s after the stream's end", "≤ 1.5 s")
+
+
+def _in_panels(address: str) -> None:
+    if not browser.available():
+        print("Panels are not measured: there is no Chromium on this machine.")
+        return
+    _header(
+        "a chat panel in JupyterLab",
+        "to the browser",
+        "with envelopes",
+        "paints a second",
+        "longest task",
+        "page blocked",
+    )
+    with browser.lab() as window:
+        for title, reply in panels.REPLIES.items():
+            _panel(f"nbagents, {title}", panels.ours(window, address, reply))
+        for title, reply in panels.REPLIES.items():
+            if not reply.earlier:
+                _panel(
+                    f"`panel.chat.ChatInterface`, {title}", panels.theirs(window, address, reply)
+                )
+    _line("to reach", "≤ 6 bytes a character + 300 a message", "", "≤ 20", "< 100 ms", "")
+
+
+def _panel(title: str, seen: panels.Seen) -> None:
+    sent = f"{seen.bytes:,} bytes ({seen.bytes / seen.allowed:.0%}), {seen.messages:,} messages"
+    enveloped = f"{seen.enveloped / 1e6:.2f} MB"
+    if not seen.whole:
+        _line(title, sent, enveloped, f"not whole {panels.PATIENCE} s after the end", "", "")
+        return
+    longest = f"{seen.longest:.0f} ms" if seen.longest else "< 50 ms"
+    _line(title, sent, enveloped, f"{seen.paints_a_second}", longest, f"{seen.blocked:.2f} s")
 
 
 def _seconds_behind(seen: list[browser.Seen]) -> str:
@@ -104,7 +144,9 @@ def _seconds_blocked(seen: list[browser.Seen]) -> str:
 
 
 def _versions() -> str:
-    return ", ".join(f"{name} {version(name)}" for name in ("openai", "autogen-ext", "ipykernel"))
+    return ", ".join(
+        f"{name} {version(name)}" for name in ("openai", "autogen-ext", "panel", "ipykernel")
+    )
 
 
 def _header(*titles: str) -> None:
@@ -133,4 +175,4 @@ def _sent(sent: kernels.Sent) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -97,7 +97,7 @@ def _seen(window: Window, address: str, per_second: int | None, cell: str, end: 
     notebook.cell(1).evaluate(WATCH, _whole() | {"end": end})
     started = time.time()
     notebook.run(1)
-    ended = _end_of_stream(address, started)
+    ended = end_of_stream(address, started)
     page = notebook.page
     try:
         page.wait_for_function("() => seen.wholeAt", timeout=PATIENCE * SECONDS)
@@ -110,7 +110,7 @@ def _seen(window: Window, address: str, per_second: int | None, cell: str, end: 
     return Seen(seen["wholeAt"] / 1_000 - ended, seen["blocked"] / 1_000)
 
 
-def _end_of_stream(address: str, started: float) -> float:
+def end_of_stream(address: str, started: float) -> float:
     """When the stream ended that was asked for after ``started``; waits for it."""
     while True:
         with urllib.request.urlopen(f"{address}/ended") as response:
