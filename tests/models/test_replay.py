@@ -104,6 +104,12 @@ async def test_usage_is_that_of_the_last_reply_and_of_all() -> None:
     assert client.remaining_tokens(PROMPT) == 10_000 - 9
 
 
+async def test_a_prepared_reply_is_not_said_to_come_from_a_cache() -> None:
+    result = await ReplayChatCompletionClient(["Hi."]).create(PROMPT)
+    shown = result._repr_mimebundle_()["text/plain"]
+    assert shown == "Hi.\n\nreplay · 3 → 1 tokens · $0.00 · estimated"
+
+
 async def test_every_reply_is_a_row_of_the_ledger_and_a_cached_one_costs_nothing() -> None:
     client = ReplayChatCompletionClient(["a", "b"])
     before = len(ledger)
