@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from html import escape
 from typing import Any, ClassVar, cast
 
 import pandas as pd
 
-__all__ = ["listing"]
+__all__ = ["listing", "must_not_vary"]
 
 
-def listing(frame: pd.DataFrame, none: str) -> pd.DataFrame:
+def listing(frame: pd.DataFrame, none: str, *, hidden: Sequence[str] = ()) -> pd.DataFrame:
     """Return the frame as one that shows what is not known as nothing.
 
     What is computed from it is an ordinary frame again.
@@ -18,18 +20,32 @@ def listing(frame: pd.DataFrame, none: str) -> pd.DataFrame:
     Args:
         frame: The rows.
         none: The line that is shown where there are none.
+        hidden: Columns that it has and does not show.
     """
     shown = _Listing(frame)
     shown.none = none
+    shown.hidden = tuple(hidden)
     return shown
+
+
+def must_not_vary() -> bool:
+    """Whether what is shown is compared with what another run shows.
+
+    So it is under pytest, with ``NBAGENTS_RENDER=final``, and where a cassette is in.
+    """
+    recorded = os.environ.get("NBAGENTS_CASSETTE") and os.environ.get("NBAGENTS_MODE") != "live"
+    compared = os.environ.get("NBAGENTS_RENDER") == "final" or "PYTEST_CURRENT_TEST" in os.environ
+    return compared or bool(recorded)
 
 
 class _Listing(pd.DataFrame):
     none: str
-    _metadata: ClassVar[list[str]] = ["none"]  # what pandas shall not take for a column
+    hidden: tuple[str, ...]
+    _metadata: ClassVar[list[str]] = ["none", "hidden"]  # what pandas shall not take for a column
 
     def _with_blanks(self) -> pd.DataFrame:
-        return pd.DataFrame(self.astype(object).where(self.notna(), ""))
+        blanks = self.astype(object).where(self.notna(), "")
+        return pd.DataFrame(blanks).drop(columns=list(self.hidden))
 
     def __repr__(self) -> str:
         return repr(self._with_blanks()) if len(self) else self.none

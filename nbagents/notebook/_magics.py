@@ -30,6 +30,8 @@ __all__ = ["ChatMagics"]
 # As many columns of the ledger as stand side by side.
 _USAGE = ["cell", "source", "model", "prompt_tokens", "completion_tokens"]
 _USAGE += ["cost", "seconds", "status"]
+# Those of them that are others in each run; nbval does not number cells.
+_VARYING = ["cell", "seconds"]
 
 
 @magics_class
@@ -104,15 +106,17 @@ class ChatMagics(ChatSettings, Magics):
     def usage(self, line: str) -> pd.DataFrame:
         """Return the tokens and the cost of every request so far as a DataFrame, a row a request.
 
-        `nbagents.ledger.to_frame()` has all columns. Totals are a groupby away:
+        `nbagents.ledger.to_frame()` has all columns. Where outputs are compared from run to run,
+        the cells and the seconds are there, and not shown. Totals are a groupby away:
 
         frame = %usage
         frame.groupby("model", observed=True)[["prompt_tokens", "cost"]].sum()
         """
-        from nbagents.notebook._frames import listing
+        from nbagents.notebook._frames import listing, must_not_vary
         from nbagents.usage import ledger
 
-        return listing(ledger.to_frame()[_USAGE], "No requests yet.")
+        hidden = _VARYING if must_not_vary() else []
+        return listing(ledger.to_frame()[_USAGE], "No requests yet.", hidden=hidden)
 
     @line_magic
     def agents(self, line: str) -> pd.DataFrame:

@@ -28,7 +28,7 @@ _Number = TypeVar("_Number", int, float)
 _log = logging.getLogger(__name__)
 
 # What differs between two runs of the same notebook is in the frame, not on the page.
-_VARYING = ["time", "seconds", "time_to_first_token"]
+_VARYING = ["time", "cell", "seconds", "time_to_first_token"]
 
 
 class UsageLedger:

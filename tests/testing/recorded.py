@@ -12,6 +12,8 @@ CELLS = [
     "from nbagents.models import OpenAIChatCompletionClient, UserMessage\n"
     "client = OpenAIChatCompletionClient(model='gpt-4.1-mini')\n"
     "await client.create([UserMessage(content='Say a letter.', source='me')])",
+    "%usage",
+    "import nbagents\nnbagents.ledger",
     "import ipywidgets\nipywidgets.HBox([ipywidgets.IntSlider()])",
 ]
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
 from nbagents.messages import UserMessage
@@ -38,6 +39,14 @@ def test_a_recorded_notebook_passes_as_it_was_saved(
     assert before == {name: os.environ.get(name) for name in before}
 
 
+def test_what_a_request_took_is_shown_without_what_varies(project: Path) -> None:
+    *_, usage, ledger, _ = nbformat.read(project / "tour.ipynb", as_version=4).cells
+    for cell in (usage, ledger):
+        shown = cell.outputs[0]["data"]["text/html"]
+        assert "prompt_tokens" in shown
+        assert re.findall(r"<th>(cell|time|seconds|time_to_first_token)</th>", shown) == []
+
+
 def test_an_edited_reply_fails(project: Path, run: Callable[..., pytest.RunResult]) -> None:
     _edit(project / "cassettes" / "tour.jsonl", "Seven", "Eight")
     result = run()
@@ -50,7 +59,7 @@ def test_a_changed_prompt_fails_with_the_difference_and_the_remedy(
 ) -> None:
     _edit(project / "tour.ipynb", "Say a number.", "Say a big number.")
     result = run()
-    result.assert_outcomes(passed=len(CELLS) - 1, failed=1)
+    result.assert_outcomes(passed=len(CELLS) - 3, failed=3)  # of the usage too
     result.stdout.fnmatch_lines(
         ["*CassetteMissError*", "*-user: Say a number.*", "*+user: Say a big number.*"]
     )
@@ -67,7 +76,7 @@ def test_a_removed_cassette_fails_and_is_recorded_again_on_demand(
         assert server.requests == []
         recording = run("--nbagents-record", **connected(server))
         assert len([each for each in server.requests if each.body]) == 2
-    removed.assert_outcomes(passed=2, failed=2)
+    removed.assert_outcomes(passed=2, failed=4)
     removed.stdout.fnmatch_lines(["*tour.jsonl does not exist*"])
     recording.assert_outcomes(passed=len(CELLS))
     recording.stdout.fnmatch_lines(
