@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -136,6 +137,7 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
         secrets = [*filter(None, (key, token)), *address.credentials, *noted]
         ask = None
         if azure_ad_token_provider is not None:
+            _hush()
             secrets += [Secret(os.environ[name]) for name in _VARIABLES if os.environ.get(name)]
             source = azure_ad_token_provider
             ask = Tokens(source, "azure_ad_token_provider", _advice_on, secrets, _SCOPE)
@@ -160,6 +162,16 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
 
         failures = Failures(endpoint, azure_deployment or model, secrets, azure=True)
         self._assemble(build, failures, headers, settings, create_args, ask)
+
+
+def _hush() -> None:
+    """Keep azure-identity's warnings off the screen where no logging is set up.
+
+    Python would print them into whatever cell runs at that time; the error says it anyway.
+    """
+    logger = logging.getLogger("azure.identity")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
 
 
 def _advice_on(failure: str) -> str:

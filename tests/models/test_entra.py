@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -118,6 +120,26 @@ class TestFailing:
         assert len(said) <= 500
         assert SECRET not in said
         assert azure.requests == []
+
+    def test_nothing_is_printed_into_the_cell_that_happens_to_run(self) -> None:
+        code = """
+import asyncio
+from azure.identity import EnvironmentCredential
+from nbagents.errors import AuthenticationError
+from nbagents.messages import UserMessage
+from nbagents.models import AzureOpenAIChatCompletionClient
+client = AzureOpenAIChatCompletionClient(
+    model="gpt-4o", api_version="1", azure_endpoint="http://127.0.0.1:9",
+    azure_ad_token_provider=EnvironmentCredential(),
+)
+try:
+    asyncio.run(client.create([UserMessage(content="hi", source="ada")]))
+except AuthenticationError as error:
+    assert "EnvironmentCredential" in str(error)
+"""
+        with machine(closed_port()):
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
     async def test_a_secret_that_the_authority_repeats_is_masked(
         self, azure: Server, monkeypatch: pytest.MonkeyPatch
