@@ -10,9 +10,11 @@ import platform
 import sys
 from importlib.metadata import version
 from statistics import median
+from typing import TYPE_CHECKING
 
 from tests.benchmarks import browser, kernels, panels
 from tests.benchmarks.contenders import CONTENDERS
+from tests.benchmarks.load import Load, measure
 from tests.benchmarks.rounds import (
     IMPORTS,
     Rounds,
@@ -23,6 +25,9 @@ from tests.benchmarks.rounds import (
 )
 from tests.benchmarks.runtimes import CONTENDERS as RUNTIMES
 from tests.benchmarks.server import running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROUNDS = 25
 LAB_ROUNDS = 3
@@ -54,6 +59,27 @@ def _against_clients(address: str) -> None:
     first = compete("first-token", address, ROUNDS)
     _row("first token, warm connection", first, "ms", "")
     _row("import of the client", imports(IMPORTS, 7), "ms", "")
+
+
+def _under_load(address: str) -> None:
+    _header("many streams at once", *CONTENDERS, "to reach")
+    slow = {name: measure(name, address, 1000, 47, 5) for name in CONTENDERS}
+    title = "1,000 streams, 5 chunks a second"
+    _loads(f"{title}: whole", slow, lambda load: f"{load.whole:,}", "1,000")
+    ideal = "≤ 1.3x"
+    _loads(f"{title}: time, beside the ideal", slow, lambda load: f"{load.times_ideal:.2f}x", ideal)
+    _loads(f"{title}: memory each", slow, lambda load: f"{load.kib_each:.0f} KiB", "≤ 60 KiB")
+    _loads(f"{title}: CPU a chunk", slow, lambda load: f"{load.cpu:.0f} µs", "")
+    fast = {name: measure(name, address, 200, 497, 50) for name in CONTENDERS}
+    title = "200 streams, 50 chunks a second"
+    _loads(f"{title}: whole", fast, lambda load: f"{load.whole:,}", "200")
+    _loads(f"{title}: 99 of 100 chunks late by", fast, lambda load: f"{load.late:.2f} s", "≤ 0.5 s")
+    _loads(f"{title}: CPU a chunk", fast, lambda load: f"{load.cpu:.0f} µs", "")
+    print()
+
+
+def _loads(title: str, loads: dict[str, Load], shown: Callable[[Load], str], target: str) -> None:
+    _line(title, *map(shown, loads.values()), target)
 
 
 def _against_runtimes() -> None:

@@ -172,7 +172,7 @@ async def _send(
         due = started + number / per_second
         await asyncio.sleep(due - loop.time())
         writer.write(_STAMPED % due if timed and number in chunks else event)
-        if writer.transport.get_write_buffer_size():
+        if writer.transport.get_write_buffer_size() or writer.is_closing():
             await writer.drain()
 
 
