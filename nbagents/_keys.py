@@ -7,7 +7,7 @@ import re
 __all__ = ["holds_key", "mask_keys", "masked", "named_like_secret", "resembles_key"]
 
 # The forms that the vendors of keys chose so that they are recognised: OpenAI and its like,
-# Google, GitHub, Slack, AWS, Hugging Face, Groq, JSON web tokens, PEM files.
+# Google, GitHub, Slack, AWS, Hugging Face, Groq, Microsoft Entra, JSON web tokens, PEM files.
 _KEY = re.compile(
     r"""(?:
         \bsk-(?=[\w-]*\d)[\w-]{12,}
@@ -17,6 +17,7 @@ _KEY = re.compile(
       | \bxox[abprs]-[\w-]{10,}
       | \bAKIA[A-Z0-9]{16}\b
       | \b(?:hf|gsk)_[A-Za-z0-9]{30,}
+      | (?<![\w~.-])[\w~.-]{3}\dQ~[\w~.-]{31,34}
       | \beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]+
       | -----BEGIN\ [A-Z ]{0,20}PRIVATE\ KEY-----[^-]*(?:-----END\ [A-Z ]{0,20}PRIVATE\ KEY-----)?
     )""",
@@ -27,7 +28,11 @@ _KEY = re.compile(
 _ECHO = re.compile(
     r"\b(?:sk|pk|rk|gsk|xai|hf)[-_][A-Za-z0-9*][\w.*-]{6,}"
     r"|\b(?:AIza|eyJ)[\w.*-]{10,}"
+    r"|(?<![\w~.-])[\w~.-]{3}\dQ~[\w~.-]{31,34}"
     r"|(?<=(?i:bearer) )[^\s\"',;]{4,}"
+    r"|(?<=(?i:basic) )[A-Za-z0-9+/]{16,}={0,2}"
+    r"|(?:(?<=(?i:client_secret)=)|(?<=(?i:refresh_token)=)|(?<=(?i:access_token)=)"
+    r"|(?<=(?i:client_assertion)=))[^\s\"',;&]{4,}"
     r"|(?<=(?i:api[-_]key)[=:])\s*[^\s\"',;&]{4,}"
     r"|\b[0-9a-f]{32,}\b"
 )

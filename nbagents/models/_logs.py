@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from nbagents._keys import masked
 from nbagents.models._masking import without
 from nbagents.models._secrets import known_secrets
 
@@ -52,19 +53,26 @@ class _Redaction(logging.Filter):
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        secrets = known_secrets()
+        clean = _clean_for_us if _ours.get() else _clean
         said = record.getMessage()
-        clean = without(said, secrets)
-        if _ours.get():
-            clean = _HEADER.sub(r"\1'***'", clean)
-        if clean != said:
-            record.msg, record.args = clean, ()
+        shown = clean(said)
+        if shown != said:
+            record.msg, record.args = shown, ()
         if record.exc_info:
-            text = record.exc_text or _FORMATTER.formatException(record.exc_info)
-            clean = without(text, secrets)
-            if _ours.get() or clean != text:
-                record.exc_text, record.exc_info = clean, None
+            said = record.exc_text or _FORMATTER.formatException(record.exc_info)
+            shown = clean(said)
+            if _ours.get() or shown != said:
+                record.exc_text, record.exc_info = shown, None
         return True
+
+
+def _clean(text: str) -> str:
+    return without(text, known_secrets())
+
+
+def _clean_for_us(text: str) -> str:
+    """The text without anything that looks like a credential: it is about a request of ours."""
+    return masked(_HEADER.sub(r"\1'***'", _clean(text)))
 
 
 _FORMATTER = logging.Formatter()

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 from nbagents._waits import waiting_for
 from nbagents.errors import AuthenticationError, ConfigurationError, NbAgentsError
+from nbagents.models._logs import redact_logs
 from nbagents.models._secrets import Secret
 
 __all__ = ["Credential", "TokenProvider", "Tokens"]
@@ -60,12 +61,13 @@ class Tokens:
         if get_token is None and not callable(source):
             what = "a function or a credential" if scope else "a function"
             raise ConfigurationError(f"{name} takes {what}, not {type(source).__name__}.")
+        redact_logs()  # those of the library that the credential is of, too
         self._ask: Callable[..., Any] = get_token or source
         self._scopes = (scope,) if get_token else ()
         self._name = name
         self._advice = advice
         self._given = given
-        self._newest = ""
+        self._newest = Secret("")
         self._under_way: tuple[_Questions, _Questions] = (WeakKeyDictionary(), WeakKeyDictionary())
 
     async def __call__(self) -> str:
@@ -81,29 +83,29 @@ class Tokens:
     async def renewed(self) -> bool:
         """Whether there is another token than the one that the running request was sent with."""
         sent = _sent.get()
-        if self._newest != sent:  # by another request, that was refused before
+        if self._newest.reveal() != sent:  # by another request, that was refused before
             return True
         return await self._token(renew=bool(self._scopes)) != sent
 
     async def _token(self, *, renew: bool = False) -> str:
         try:
-            token: Any = await self._answer(renew=renew)
+            answer = await self._answer(renew=renew)
         except NbAgentsError:
             raise
         except Exception as error:
             words = f"{type(error).__name__}: {' '.join(str(error).split())[:220]}"
             raise self._failed(f"failed: {words}", f"{words} {error}") from error
-        token = getattr(token, "token", token) if self._scopes else token
-        if not isinstance(token, str) or not token.strip():
+        given = getattr(answer, "token", answer) if self._scopes else answer
+        token = given.strip() if isinstance(given, str) else ""
+        if not token:
             raise self._failed("gave no token.")
-        token = token.strip()
         if not token.isascii() or not token.isprintable():
             raise self._failed("gave what no HTTP header can carry.")
         if all(token != known.reveal() for known in self._given):
             self._given.append(Secret(token))
             del self._given[_REMEMBERED:-_REMEMBERED]  # what stands first was given by the user
-        self._newest = token
-        return self._newest
+        self._newest = Secret(token)
+        return token
 
     async def _answer(self, *, renew: bool) -> Any:
         claims = {"claims": _NOT_BEFORE % time.time()} if renew else {}
