@@ -48,7 +48,7 @@ class Conversation(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.run = self.runner.run
+        self.run = self.runner.get_loop().run_until_complete  # run() costs three times as much
         self.history: list[LLMMessage] = []
         self.number = 0
         self.unanswered: list[str] = []

@@ -210,7 +210,7 @@ class TestDeadlines:
                 "silence",
             ),
             (stream(text("Hello"), *([text(""), 0.03] * 100)), Limits(silence=0.2), "silence"),
-            (stream(text("Hello"), 30.0), Limits(total=0.2), "total"),
+            (stream(text("Hello"), 30.0), Limits(total=0.6), "total"),
         ],
     )
     async def test_each_has_its_own_error(self, handler: Any, limits: Limits, said: str) -> None:
@@ -247,11 +247,11 @@ class TestDeadlines:
         piece = {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f"}}]}
         arguments = [
             event({"tool_calls": [{"index": 0, "function": {"arguments": part}}]})
-            for part in ("{", '"a"', ":", "1", "}")
+            for part in '{"abcd":1}'
         ]
         growing = [part for each in arguments for part in (each, 0.08)]
         with Server(stream(event(piece), *growing, STOP, DONE)) as server:
-            async with talking_to(server, limits=Limits(silence=0.25)) as client:
+            async with talking_to(server, limits=Limits(silence=0.6)) as client:
                 result = (await read_some(client))[-1]
         assert isinstance(result, CreateResult)
         assert result.finish_reason == "function_calls"
@@ -259,11 +259,11 @@ class TestDeadlines:
     async def test_they_do_not_count_while_the_reader_is_busy(self) -> None:
         slowly = stream(text("a"), 0.05, text("b"), 0.05, *HELLO)
         with Server(slowly) as server:
-            async with talking_to(server, limits=Limits(silence=0.2, total=0.3)) as client:
+            async with talking_to(server, limits=Limits(silence=0.4, total=0.6)) as client:
                 events = []
                 async for event in client.create_stream(HI):
                     events.append(event)
-                    await asyncio.sleep(0.25)
+                    await asyncio.sleep(0.45 if len(events) < 3 else 0)
         assert events[-1].content == "abHello world"
 
     @pytest.mark.parametrize("timeout", ["5", 0, -1.0])

@@ -30,7 +30,7 @@ def client_of(server: Server, **given: Any) -> OpenAIChatCompletionClient:
 
 
 async def until_closed(server: Server) -> None:
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         while server.open_connections:  # noqa: ASYNC110 - the server is in another thread
             await asyncio.sleep(0.005)
 
