@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,11 @@ from typing import Any
 import nbformat
 import pytest
 
-from nbagents.messages import UserMessage
-from nbagents.models import ReplayChatCompletionClient
 from nbagents.testing import LoopbackServer
 from tests.testing.recorded import CELLS, connected
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.kernel
-
-DOCS = Path(__file__).parents[2] / "docs"
 
 
 def _edit(path: Path, old: str, new: str) -> None:
@@ -157,33 +152,3 @@ def test_plain_tests_replay_a_cassette_of_their_own(
     outcome("--nbagents-strict").assert_outcomes(passed=2)
     files = sorted(path.name for path in (module.parent / "cassettes/test_talk").iterdir())
     assert files == ["test_it-a.jsonl", "test_it-b-c.jsonl"]
-
-
-def _block(language: str, containing: str) -> str:
-    """The page's block of code in ``language`` that holds this text."""
-    page = (DOCS / "tests_without_a_key.md").read_text(encoding="utf-8")
-    blocks = re.findall(rf"^```{language}\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
-    [block] = [block for block in blocks if containing in block]
-    return str(block)
-
-
-def test_the_recipe_on_the_page_works_as_it_stands(
-    project: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = project.parent
-    (root / "pyproject.toml").write_text(_block("toml", "nbagents_requests"), encoding="utf-8")
-    (root / "tests").mkdir()
-    (root / "tests/test_tutor.py").write_text(_block("python", "chat_client"), encoding="utf-8")
-    [command] = re.findall(r"- run: python -m (pytest.*)", _block("yaml", "ubuntu"))
-    monkeypatch.delenv("PYTEST_CURRENT_TEST")
-    monkeypatch.delenv("NBAGENTS_REQUESTS")
-    result = pytester.run(sys.executable, "-m", *command.split(), "-p", "no:asyncio")
-    result.assert_outcomes(passed=len(CELLS) + 1)
-
-
-async def test_the_cassette_on_the_page_can_be_replayed(tmp_path: Path) -> None:
-    path = tmp_path / "tour.jsonl"
-    path.write_text(_block("json", "Say hello."), encoding="utf-8")
-    client = ReplayChatCompletionClient.from_cassette(path)
-    result = await client.create([UserMessage(content="Say hello.", source="user")])
-    assert (result.content, result.usage.prompt_tokens) == ("Hello.", 9)
