@@ -6,15 +6,54 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from nbagents.testing import ScriptedReply, chunk, stream
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
 
+    from nbagents.testing._http import RecordedRequest
+
+AGENT = """\
+import json, threading, time
+import pandas as pd
+from nbagents import ChatAgent
+from nbagents.models import OpenAIChatCompletionClient
+from nbagents.tools import tool
+
+@tool
+def area(width: float, height: float) -> str:
+    "The area of a rectangle."
+    return f"{width * height} by {threading.current_thread().name}"
+
+@tool(side_effects=True)
+def remove(name: str) -> str:
+    "Remove a file."
+    return f"removed {name}"
+
+sales = pd.DataFrame({"city": ["Oslo", "Rome"], "units": [31, 47]})
+client = OpenAIChatCompletionClient(model="gpt-4o")
+tutor = ChatAgent(client, name="tutor", tools=[area, remove])
+panel = tutor.panel()
+panel"""
+LONGER = "n => document.querySelector('.nba-assistant > .nba-body').innerText.length > n"
 # A data address on the clipboard as an image, as "Copy image" does it.
 COPY_PICTURE = """async address => {
     const blob = await (await fetch(address)).blob();
     await navigator.clipboard.write([new ClipboardItem({"image/png": blob})]);
+}"""
+
+# The lightness of a panel's ground and ink, 0 to 1, by painting them.
+LIGHTNESS = """panel => {
+    const painter = document.createElement("canvas").getContext("2d");
+    const style = getComputedStyle(panel);
+    return [style.backgroundColor, style.color].map(colour => {
+        painter.fillStyle = colour;
+        painter.fillRect(0, 0, 1, 1);
+        const [r, g, b] = painter.getImageData(0, 0, 1, 1).data;
+        return (r + g + b) / 765;
+    });
 }"""
 
 
@@ -30,6 +69,11 @@ def calls(*named: tuple[str, Mapping[str, Any]], say: str | None = None) -> Scri
         for index, (name, arguments) in enumerate(named)
     ]
     return stream(chunk(say, tool_calls=asked), chunk(finish_reason="tool_calls"))
+
+
+def prompts(request: RecordedRequest) -> list[Any]:
+    """What the person said, as the server got it."""
+    return [each["content"] for each in request.json()["messages"] if each["role"] == "user"]
 
 
 class Chat:
@@ -79,6 +123,22 @@ class Chat:
         """What stands below the replies."""
         found = self.messages.locator(".nba-foot > span:not(.nba-state)").all_text_contents()
         return [text for text in found if text]
+
+    def violations(self) -> list[tuple[str, str]]:
+        """What axe finds in the page's panels."""
+        axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+        found = axe.run(self.page, ".nbagents-panel", {"resultTypes": ["violations"]})
+        return [
+            (each["id"], node["html"][:200])
+            for each in found.response["violations"]
+            for node in each["nodes"]
+        ]
+
+    def is_dark(self) -> bool:
+        """Whether it is light on dark; otherwise it is dark on light."""
+        back, ink = self.root.evaluate(LIGHTNESS)
+        assert abs(back - ink) > 0.6, "it is neither"
+        return bool(back < ink)
 
     def clear(self) -> None:
         """Begin anew, whatever there was."""

@@ -46,7 +46,7 @@ COMMAND = """([name, given]) => {
     jupyterapp.commands.execute(name, given).finally(() => { window.underWay -= 1; });
 }"""
 # Asked of the commands that were given, of the kernel's own status and of every cell's prompt.
-IDLE = f"""() => !window.underWay && {CURRENT}.sessionContext.session?.kernel?.status === "idle"
+IDLE = f"""() => !window.underWay && {CURRENT}?.sessionContext.session?.kernel?.status === "idle"
     && ![...{CURRENT}.node.querySelectorAll(".jp-InputPrompt")]
         .some(prompt => prompt.textContent.includes("*"))"""
 
@@ -95,6 +95,7 @@ class Lab:
             "ServerApp.root_dir": self.folder,
             "IdentityProvider.token": self.token,
             "LabApp.expose_app_in_browser": True,
+            "JupyterNotebookApp.expose_app_in_browser": True,
             "LabApp.extension_manager": "readonly",
             "LabApp.news_url": "",
         }
@@ -151,20 +152,26 @@ class Lab:
 class Window:
     """A window with JupyterLab in it.
 
+    Args:
+        lab: The server.
+        browser: The browser.
+        path: A page that shows one notebook; when left out it is JupyterLab, with a workspace of
+            its own in which nothing is restored.
+
     Attributes:
         page: Playwright's page.
         strays: The addresses outside of the server that the page asked for.
     """
 
-    def __init__(self, lab: Lab, browser: Browser) -> None:
+    def __init__(self, lab: Lab, browser: Browser, path: str = "") -> None:
         self.lab = lab
         self.page = browser.new_page(viewport={"width": 1_100, "height": 1_400})
         self.strays: list[str] = []
         self.page.on("request", lambda request: self._note(request.url))
         self.page.on("dialog", self._answer)
-        # A workspace of its own: nothing of what another window has open is restored.
-        workspace = f"lab/workspaces/{secrets.token_hex(4)}"
-        self.page.goto(f"{lab.address}/{workspace}?token={lab.token}")
+        self._shows_one = bool(path)
+        path = path or f"lab/workspaces/{secrets.token_hex(4)}"
+        self.page.goto(f"{lab.address}/{path}?token={lab.token}")
         self.wait_loaded()
 
     def wait_loaded(self) -> None:
@@ -189,14 +196,19 @@ class Window:
 
         Without a kernel it must be one that names none, so that JupyterLab asks.
         """
-        self.command("docmanager:open", path=name)
-        self.page.wait_for_function(READY, arg=name, timeout=60 * SECONDS)
-        notebook = Notebook(self, self.page.evaluate(f"{CURRENT}.id"))
+        if not self._shows_one:
+            self.command("docmanager:open", path=name)
+        notebook = self.opened(name)
         if kernel:
             notebook.wait_idle()
         else:
             self.page.click(".jp-Dialog .jp-mod-reject:has-text('No Kernel')")
         return notebook
+
+    def opened(self, name: str) -> Notebook:
+        """A notebook that is about to be in front."""
+        self.page.wait_for_function(READY, arg=name, timeout=60 * SECONDS)
+        return Notebook(self, self.page.evaluate(f"{CURRENT}.id"))
 
     def close_all(self) -> None:
         """Close what is open without saving it, and end its kernels."""

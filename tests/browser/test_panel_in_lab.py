@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from nbagents.testing import LoopbackServer, error, text
-from tests.browser.chat import COPY_PICTURE, Chat, calls
+from tests.browser.chat import AGENT, COPY_PICTURE, LONGER, Chat, calls, prompts
 from tests.browser.conftest import SETUP
 from tests.browser.lab import Notebook, Window
 from tests.panel.talk import MATHS, REPLY, picture
@@ -17,28 +17,6 @@ from tests.rendering.hostile import CANARY, HOSTILE
 
 pytestmark = [pytest.mark.browser, pytest.mark.kernel]
 
-AGENT = """\
-import json, threading, time
-import pandas as pd
-from nbagents import ChatAgent
-from nbagents.models import OpenAIChatCompletionClient
-from nbagents.tools import tool
-
-@tool
-def area(width: float, height: float) -> str:
-    "The area of a rectangle."
-    return f"{width * height} by {threading.current_thread().name}"
-
-@tool(side_effects=True)
-def remove(name: str) -> str:
-    "Remove a file."
-    return f"removed {name}"
-
-sales = pd.DataFrame({"city": ["Oslo", "Rome"], "units": [31, 47]})
-client = OpenAIChatCompletionClient(model="gpt-4o")
-tutor = ChatAgent(client, name="tutor", tools=[area, remove])
-panel = tutor.panel()
-panel"""
 PANEL, SECOND, CELL, SLEEP, LOOP, HOSTS = range(1, 7)
 CELLS = [
     AGENT,
@@ -50,7 +28,6 @@ CELLS = [
 ]
 AFTER = "jupyterapp.shell.currentWidget.context.model.sharedModel"
 WORDS = "word " * 400
-LONGER = "n => document.querySelector('.nba-assistant > .nba-body').innerText.length > n"
 
 
 @pytest.fixture(scope="module")
@@ -70,21 +47,15 @@ def notebook(window: Window, server: LoopbackServer) -> Iterator[Notebook]:
 @pytest.fixture
 def chat(notebook: Notebook, server: LoopbackServer) -> Iterator[Chat]:
     """The panel, with nothing said in it."""
-    found = Chat(notebook.output(PANEL))
-    yield found
+    yield Chat(notebook.output(PANEL))
     server.forget()
     notebook.wait_idle()
-    found.clear()
+    Chat(notebook.output(PANEL)).clear()  # where a test has loaded the page anew, another one
 
 
 @pytest.fixture
 def second(notebook: Notebook) -> Chat:
     return Chat(notebook.output(SECOND))
-
-
-def prompts(request) -> list[str]:
-    """What the person said, as the server got it."""
-    return [each["content"] for each in request.json()["messages"] if each["role"] == "user"]
 
 
 def test_a_reply_is_seen_growing_and_ends_with_its_footer(chat, server):
@@ -315,16 +286,6 @@ def test_an_error_is_said_in_words_with_the_next_step(chat, server):
     chat.see("Now.")
 
 
-def violations(page) -> list[tuple[str, str]]:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    found = axe.run(page, ".nbagents-panel", {"resultTypes": ["violations"]})
-    return [
-        (each["id"], node["html"][:200])
-        for each in found.response["violations"]
-        for node in each["nodes"]
-    ]
-
-
 def furnish(chat: Chat, server: LoopbackServer) -> None:
     """Have everything in the panel that there can be."""
     server.will_reply(
@@ -348,10 +309,9 @@ def furnish(chat: Chat, server: LoopbackServer) -> None:
 def test_it_is_legible_in_both_themes_and_400_pixels_wide(chat, server, window, notebook, theme):
     window.dress(theme)
     furnish(chat, server)
-    assert violations(window.page) == []
+    assert chat.violations() == []
     dark = theme.endswith("Dark")
-    back, ink = chat.root.evaluate(LIGHTNESS)
-    assert (back < 0.2, ink > 0.7) == (dark, dark)
+    assert chat.is_dark() is dark
     chat.press("Stop")
     chat.rest()
     size = window.page.viewport_size
@@ -362,24 +322,11 @@ def test_it_is_legible_in_both_themes_and_400_pixels_wide(chat, server, window, 
     chat.page.wait_for_function("document.querySelector('.nbagents-panel').offsetWidth < 340")
     assert chat.log.evaluate("e => e.scrollWidth - e.clientWidth") == 0
     assert chat.button("Send").is_visible()
-    assert violations(window.page) == []
+    assert chat.violations() == []
     window.keep(f"panel-narrow-{'dark' if dark else 'light'}")
     window.command("application:toggle-left-area")
     window.page.set_viewport_size(size)
     window.dress("JupyterLab Light")
-
-
-# The lightness of a panel's ground and ink, 0 to 1, by painting them.
-LIGHTNESS = """panel => {
-    const painter = document.createElement("canvas").getContext("2d");
-    const style = getComputedStyle(panel);
-    return [style.backgroundColor, style.color].map(colour => {
-        painter.fillStyle = colour;
-        painter.fillRect(0, 0, 1, 1);
-        const [r, g, b] = painter.getImageData(0, 0, 1, 1).data;
-        return (r + g + b) / 765;
-    });
-}"""
 
 
 def test_everything_is_done_by_keys_alone(chat, server, notebook):

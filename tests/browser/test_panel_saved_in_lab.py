@@ -1,63 +1,63 @@
-"""What a saved notebook holds of a panel's conversation, and what a busy cell leaves of its use."""
+"""What a saved notebook holds of a panel's conversation."""
 
 from __future__ import annotations
 
-import time
+import json
 
 import nbformat
 import pytest
 
-from nbagents.testing import text
+from tests.browser.chat import Chat
 
 pytestmark = [pytest.mark.browser, pytest.mark.kernel]
 
 AGENT = """\
-import time
 from nbagents import ChatAgent
 from nbagents.models import OpenAIChatCompletionClient
 tutor = ChatAgent(OpenAIChatCompletionClient(model="gpt-4o"), name="tutor")
 panel = tutor.panel()
 panel"""
 VISIBLE = "elements => elements.map(element => element.checkVisibility())"
+# JupyterLab's setting "Save Widget State Automatically", on or off.
+SAVE_STATE = "@jupyter-widgets/jupyterlab-manager:saveWidgetState"
+TOGGLED = "([name, wanted]) => jupyterapp.commands.isToggled(name) === wanted"
 
 
-def test_the_conversation_is_saved_below_the_panel_and_seen_where_there_is_none(
-    chatting, server, window
-):
+@pytest.fixture
+def saved(chatting, server, window):
+    """A notebook in whose panel something was said, saved with its widgets' state, and closed."""
     server.will_reply("**Yes**, it is.")
-    notebook = chatting(AGENT, "panel.send('Why?')")
+    notebook = chatting(AGENT)
     notebook.run(1)
     notebook.wait_idle()
-    notebook.output(1).locator(".nbagents-panel").wait_for()
-    notebook.run(2)
+    chat = Chat(notebook.output(1))
+    chat.ask("Why?")
+    chat.see("Yes, it is.")
+    chat.rest()
     copy = notebook.output(1).locator(".nbagents-saved")
     copy.get_by_text("Yes").wait_for(state="attached")
     assert copy.evaluate_all(VISIBLE) == [False]
-    notebook.save()
-    saved = window.lab.read("chatting.ipynb")
+    for wanted in (True, False):
+        window.command(SAVE_STATE)
+        window.page.wait_for_function(TOGGLED, arg=[SAVE_STATE, wanted])
+        if wanted:
+            notebook.save()
     window.close_all()
-    for name in ("kernelspec", "language_info", "widgets"):
-        saved.metadata.pop(name, None)
+    return window.lab.read("chatting.ipynb")
+
+
+def test_the_conversation_is_seen_again_with_the_widgets_state_and_without(saved, window):
+    state = json.dumps(saved.metadata.pop("widgets"))
+    assert "it is." in state
+    assert "127.0.0.1" not in state, "an address is in what is saved"
+    # Its kernel is another one than that which it was saved with.
+    panel = Chat(window.open("chatting.ipynb").output(1))
+    panel.see("Yes, it is.")
+    assert panel.texts() == ["Why?", "Yes, it is."]
+    assert "The kernel is gone" in panel.root.inner_text()
+    for name in ("kernelspec", "language_info"):
+        saved.metadata.pop(name)
     nbformat.write(saved, window.lab.folder / "without.ipynb")
     alone = window.open("without.ipynb", kernel=False)
     alone.output(1).locator(".nbagents-saved").wait_for()
     assert "Yes, it is." in alone.text(1)
-
-
-def test_send_and_stop_work_while_a_cell_computes(chatting, server):
-    server.will_reply(text("word " * 500, pace=0.02))
-    notebook = chatting(AGENT, "time.sleep(6)")
-    notebook.run(1)
-    notebook.wait_idle()
-    panel = notebook.output(1).locator(".nbagents-panel")
-    panel.wait_for()
-    notebook.run(2)
-    panel.get_by_role("textbox").fill("Go on.")
-    panel.get_by_role("textbox").press("Enter")
-    panel.get_by_text("word word word").wait_for()
-    asked = time.monotonic()
-    panel.get_by_role("button", name="Stop").click()
-    panel.get_by_text("Stopped").first.wait_for()
-    assert time.monotonic() - asked < 3
-    assert notebook.prompts()[2] == "[*]:", "it has waited for the cell"
-    notebook.wait_idle()
