@@ -53,8 +53,9 @@ class Connections:
         loop = asyncio.get_running_loop()
         lanes = self._of_loop.get(loop)
         if lanes is None:
-            # In a thread: it may take a second, and the loop must hear a cancellation.
-            await asyncio.to_thread(import_sdk)
+            if not _imported:
+                # In a thread: it may take a second, and the loop must hear a cancellation.
+                await asyncio.to_thread(import_sdk)
             lanes = await self._open(loop)
         return Place(lanes, await lanes.enter(), guarded=self._owned)
 
@@ -203,6 +204,8 @@ _NEEDED = (
     "httpx2",
 )
 
+_imported = False
+
 
 def import_sdk() -> None:
     """Import the SDK and read the certificates: a second's work, which any thread may do ahead."""
@@ -211,3 +214,5 @@ def import_sdk() -> None:
             importlib.import_module(name)
     redact_logs()
     tls_context()
+    global _imported
+    _imported = True

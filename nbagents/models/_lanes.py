@@ -1,10 +1,10 @@
 """How many requests of one event loop run and begin at once, and which SDK client takes each.
 
 The HTTP library's pool looks at all of its connections whenever one is taken or given back: with
-a thousand streams that is most of the work there is. So requests are spread over pools of some
-fifty. What is beyond the most that may run waits here, where no deadline counts it. And of many
-that come at once a few begin at each turn of the loop, so that neither the streams under way nor
-the connections being made have to wait until the last one has begun.
+a thousand streams that is most of the work there is. So requests are spread over small pools.
+What is beyond the most that may run waits here, where no deadline counts it. And of many that
+come at once a few begin at each turn of the loop, so that neither the streams under way nor the
+connections being made have to wait until the last one has begun.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ MOST = 1000
 
 _ABREAST = 8
 """Requests that begin at one turn of the loop; each takes some milliseconds of work."""
-_WIDTH = 50
-_KEPT = 2  # lanes whose idle connections stay warm; no others stay when their last request ends
+_WIDTH = 20
+_KEPT = 5  # lanes whose idle connections stay warm; no others stay when their last request ends
+_LEAST = 50
 _OTHER_FILES = 128
 
 
@@ -155,4 +156,4 @@ def most_at_once() -> int:
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if files == resource.RLIM_INFINITY:
         return MOST
-    return max(_WIDTH, min(MOST, files - _OTHER_FILES))
+    return max(_LEAST, min(MOST, files - _OTHER_FILES))

@@ -28,6 +28,7 @@ def two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nbagents.models._lanes._WIDTH", 1)
+    monkeypatch.setattr("nbagents.models._lanes._KEPT", 2)
 
 
 @pytest.fixture
