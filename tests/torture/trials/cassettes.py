@@ -6,12 +6,10 @@ The outputs of every replay are compared with those of the recording, as JSON.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,11 +22,11 @@ from nbformat import NotebookNode
 from nbagents.testing import LoopbackServer
 from tests.torture.atlas import notebook, replies, shuffled
 from tests.torture.figures import Figure, Scale
+from tests.torture.surroundings import environment
 
 __all__ = ["trial"]
 
 _NAME = "atlas.jsonl"
-_SETTINGS = ("OPENAI_", "AZURE_", "NBAGENTS_", "PYTEST_")
 # No two panels of a kernel have the same; a new kernel gives the same again.
 _PANEL = re.compile(r'(?<="model_id": ")[0-9a-f]{32}')
 _BEGIN_AGAIN = "%reset -f\n%unload_ext nbagents\nget_ipython().execution_count = 1"
@@ -55,7 +53,7 @@ def _record(folder: Path) -> tuple[int, NotebookNode]:
     book = notebook(_NAME)
     with LoopbackServer() as server:
         server.will_reply(*replies())
-        with _environment(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY="sk-of-the-trial"):
+        with environment(OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY="sk-of-the-trial"):
             _client(book, folder).execute()
         asked = sum("/chat/completions" in request.path for request in server.requests)
     return asked, book
@@ -64,7 +62,7 @@ def _record(folder: Path) -> tuple[int, NotebookNode]:
 def _in_kernels(scale: Scale, folder: Path, book: NotebookNode) -> Iterator[Figure]:
     fresh, again = scale.of(10), scale.of(40)
     orders = [shuffled(book, scale.seed + number) for number in range(scale.of(50))]
-    with _environment(NBAGENTS_MODE="replay"):
+    with environment(NBAGENTS_MODE="replay"):
         new = (_client(deepcopy(book), folder).execute() for _ in range(fresh))
         different = sum(_outputs(each) != _outputs(book) for each in new)
         yield Figure(f"of {fresh} replays in new kernels, different", different, 0)
@@ -96,7 +94,7 @@ def _in_two_workers(copies: int, folder: Path, book: NotebookNode, *options: str
     for number in range(copies):
         nbformat.write(book, folder / f"copy_{number}.ipynb")
     command = [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env", "-n", "2"]
-    with _environment():
+    with environment():
         run = subprocess.run(
             [*command, *options, "-p", "no:cacheprovider", "-p", "no:asyncio", "."],
             cwd=folder, capture_output=True, text=True,
@@ -108,20 +106,6 @@ def _in_two_workers(copies: int, folder: Path, book: NotebookNode, *options: str
 
 def _client(book: NotebookNode, folder: Path) -> NotebookClient:
     return NotebookClient(book, timeout=120, resources={"metadata": {"path": str(folder)}})
-
-
-@contextmanager
-def _environment(**settings: str) -> Iterator[None]:
-    """The environment as it is, less what concerns models; no request leaves this machine."""
-    before = dict(os.environ)
-    for name in [name for name in before if name.startswith(_SETTINGS)]:
-        del os.environ[name]
-    os.environ |= {"NBAGENTS_RENDER": "final", "NBAGENTS_REQUESTS": "loopback", **settings}
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ |= before
 
 
 def _outputs(book: NotebookNode) -> str:
