@@ -16,6 +16,7 @@ from nbagents._keys import holds_key, resembles_key
 from nbagents.errors import ConfigurationError
 from nbagents.notebook._options import BY_NAME, CHAT_HELP, Option
 from nbagents.notebook._template import expand
+from nbagents.notebook._typed_keys import is_for_a_key, refusal
 from nbagents.notebook._variables import did_you_mean, holds_agent
 
 __all__ = ["CHAT_HELP", "ChatArguments", "parse_cell", "parse_line"]
@@ -94,23 +95,12 @@ def parse_line(line: str, namespace: Mapping[str, object] | None = None) -> Chat
     return _Reader(line, namespace or {}).arguments(in_line=True)
 
 
-_SECRET_WORD = re.compile(
-    r"-*(?:(?:openai|azure)[-_]?)?(?:api[-_]?)?(?:key|token|password|secret)(?:=.*)?", re.IGNORECASE
-)
-
-_REFUSED = (
-    "A key does not belong on a magic line: the line stays in the notebook and in the history. "
-    'Set it by os.environ["OPENAI_API_KEY"] = getpass.getpass(), in the environment, or from a '
-    "keyring; and take this line out (a key that others may have seen must be revoked)."
-)
-
-
 class _Reader:
     """Takes a line word by word."""
 
     def __init__(self, line: str, namespace: Mapping[str, object]) -> None:
         if holds_key(line):
-            raise ConfigurationError(_REFUSED)
+            raise refusal()
         self._rest = line.strip()
         self._namespace = namespace
 
@@ -155,7 +145,7 @@ class _Reader:
                     break
                 value += self._value(name, option)
         elif option.argument != "system" and resembles_key(value):
-            raise ConfigurationError(_REFUSED)
+            raise refusal()
         value = _fill(name, value, self._namespace)
         try:
             return option.read(value)
@@ -193,8 +183,8 @@ class _Reader:
 
     def _name(self, found: dict[str, Any]) -> None:
         word = self._word()
-        if resembles_key(word) or _SECRET_WORD.fullmatch(word):
-            raise ConfigurationError(_REFUSED)
+        if resembles_key(word) or is_for_a_key(word):
+            raise refusal()
         if "name" in found or not word.isidentifier():
             raise ConfigurationError(
                 f"{word[:40]!r} is out of place: the line takes one agent's name and options. "
@@ -227,8 +217,8 @@ def _check_new(found: dict[str, Any]) -> None:
 
 
 def _unknown(name: str, in_line: bool) -> NoReturn:
-    if _SECRET_WORD.fullmatch(name) or resembles_key(name):
-        raise ConfigurationError(_REFUSED)
+    if is_for_a_key(name) or resembles_key(name):
+        raise refusal()
     hint = did_you_mean(name, BY_NAME) or "."
     hint += " %%chat? lists the options."
     if in_line:

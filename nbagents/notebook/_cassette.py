@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_magic, magics_class
 
 from nbagents.errors import ConfigurationError
+from nbagents.notebook._typed_keys import refuse_keys
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +51,7 @@ class CassetteMagics(Magics):
     @line_magic
     def cassette(self, line: str) -> pd.DataFrame | None:
         """Put a cassette in, or take it out."""
+        refuse_keys(line)
         words = shlex.split(line)
         if "-h" in words or "--help" in words:
             self.shell.display_pub.publish({"text/plain": _HELP})

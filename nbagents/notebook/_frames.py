@@ -53,4 +53,6 @@ class _Listing(pd.DataFrame):
     def _repr_html_(self) -> str:
         if not len(self):
             return f"<p>{escape(self.none)}</p>"
-        return str(cast("Any", self._with_blanks())._repr_html_())
+        # Dollar signs in what was said are no formulas: JupyterLab's typesetter shall pass by.
+        table = cast("Any", self._with_blanks())._repr_html_()
+        return f'<div class="mathjax_ignore tex2jax_ignore">{table}</div>'

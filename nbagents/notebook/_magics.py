@@ -13,6 +13,7 @@ from nbagents.notebook._arguments import CHAT_HELP, ChatArguments, parse_cell, p
 from nbagents.notebook._clients import Clients
 from nbagents.notebook._conversation import Conversations
 from nbagents.notebook._settings import ChatSettings
+from nbagents.notebook._typed_keys import refuse_keys
 from nbagents.notebook._variables import user_variables
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class ChatMagics(ChatSettings, Magics):
         from nbagents.notebook._frames import listing
         from nbagents.notebook._history import history_frame
 
+        refuse_keys(line)
         name = line.strip()
         if name:
             context = self.conversations.named(name, self.shell.user_ns).model_context
@@ -92,6 +94,7 @@ class ChatMagics(ChatSettings, Magics):
         """
         from nbagents.notebook._panel.widget import ChatPanel
 
+        refuse_keys(line)
         name = line.strip()
         if name:
             return ChatPanel(self.conversations.named(name, self.shell.user_ns))
@@ -115,6 +118,7 @@ class ChatMagics(ChatSettings, Magics):
         from nbagents.notebook._frames import listing, must_not_vary
         from nbagents.usage import ledger
 
+        refuse_keys(line)
         hidden = _VARYING if must_not_vary() else []
         return listing(ledger.to_frame()[_USAGE], "No requests yet.", hidden=hidden)
 
@@ -124,6 +128,7 @@ class ChatMagics(ChatSettings, Magics):
         from nbagents.notebook._frames import listing
         from nbagents.notebook._roster import roster_frame
 
+        refuse_keys(line)
         none = "No agents yet. Make one: %%chat NAME --new, or NAME = ChatAgent(client)."
         return listing(roster_frame(self.shell.user_ns), none)
 

@@ -456,3 +456,49 @@ def test_a_deleted_agent_lets_its_connections_go(kernel: Kernel, server: Loopbac
     while server.open_connections > before and time.monotonic() < deadline:
         kernel.run("gc.collect()")
     assert server.open_connections == before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "%%chat --api-key {}\nHi",
+        "%%chat -m gpt-4o api_key={}\nHi",
+        "%%chat -m {}\nHi",
+        "%chat --api-key {} Hi",
+        "%chat -m {} Hi",
+        "%chat Is {} valid?",
+        "%chat_history {}",
+        "%chat_panel {}",
+        "%chat_panel --api-key={}",
+        "%usage {}",
+        "%agents token={}",
+        "%cassette {}",
+        "%cassette reviews.jsonl --key={}",
+    ],
+)
+def test_no_magic_takes_a_key_on_its_line_and_none_repeats_it(kernel: Kernel, line: str) -> None:
+    key = "sk-1234567890abcdef1234"
+    done = kernel.run(line.format(key))
+    (problem,) = done.of("error")
+    assert "A key does not belong on a magic line" in problem["evalue"]
+    assert all(way in problem["evalue"] for way in ("getpass", "environment", "keyring"))
+    said = json.dumps([each.content for each in done.messages if each.kind != "execute_input"])
+    assert key not in said
+
+
+def test_lines_that_hold_no_key_are_taken(kernel: Kernel) -> None:
+    for line in (
+        "%usage",
+        "%agents",
+        "%chat_history",
+        "%cassette 0123456789abcdef0123456789abcdef.jsonl --off",
+    ):
+        assert kernel.run(line).status == "ok"
+
+
+def test_dollars_in_frames_are_no_formulas(kernel: Kernel, server: LoopbackServer) -> None:
+    server.will_reply("It costs $5 or $6.")
+    kernel.run("%%chat\nWhat does it cost?")
+    html = kernel.run("%chat_history").of("execute_result")[0]["data"]["text/html"]
+    assert html.startswith('<div class="mathjax_ignore tex2jax_ignore">')
+    assert "$5" in html
