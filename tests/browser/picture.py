@@ -1,37 +1,83 @@
-"""Take the README's picture: ``python -m tests.browser.picture`` writes docs/images/."""
+"""Take the README's picture: ``python -m tests.browser.picture`` writes docs/images/.
+
+Left a notebook with a chat cell, right the panel of the same agent, which asks before it changes
+something. Agent, data and script are those of the notebook on panels.
+"""
 
 from __future__ import annotations
 
-import shutil
+import base64
+from io import BytesIO
 from pathlib import Path
 
+import nbformat
 from PIL import Image
 
 from tests.browser.lab import Lab, Window, chromium
 
 ROOT = Path(__file__).parents[2]
-TOUR = ROOT / "notebooks/01_first_chat.ipynb"
-PICTURE = ROOT / "docs/images/first_chat.png"
-FIRST = 3  # the first cell that chats
-SIZE = {"width": 1_100, "height": 745}
+TUTORIAL = ROOT / "notebooks/05_chat_panel.ipynb"
+PICTURE = ROOT / "docs/images/chat_and_panel.png"
+SIZE = {"width": 1_400, "height": 846}
+SCALE = 2  # pixels of the picture for one of the page
+PANEL_HEIGHT = "736px"  # as somebody drags its corner
+COLOURS = 256
+
+CELLS = (
+    "%load_ext nbagents\nfrom pendulum import readings, tutor\n\nreadings",
+    "%%chat tutor --with readings\nWhich of these readings is wrong?",
+    "tutor.panel()",
+)
+CHAT, PANEL = 1, 2
+
+# As somebody drags a tab to the right.
+BESIDE = """() => {
+    const [notebook, view] = [...jupyterapp.shell.widgets("main")];
+    jupyterapp.shell.add(view, "main", {mode: "split-right", ref: notebook.id});
+}"""
 
 
 def main() -> None:
-    """Run the tour in JupyterLab, and keep what its first reply looks like."""
+    """Ask in a cell and in the panel beside it, and keep what that looks like."""
     with Lab() as lab, chromium() as browser:
-        shutil.copy(TOUR, lab.folder)
+        (lab.folder / "pendulum.py").write_text(_agent(), encoding="utf-8")
+        lab.write("pendulum.ipynb", *CELLS)
         window = Window(lab, browser)
         window.command("application:toggle-left-area")
-        notebook = window.open(TOUR.name)
+        notebook = window.open("pendulum.ipynb")
         notebook.run_all()
         notebook.wait_idle()
+        notebook.output(PANEL).locator(".nbagents-panel").wait_for()
+        notebook.run(PANEL)  # so that it is the active cell
+        notebook.wait_idle()
         window.page.set_viewport_size(SIZE)
-        notebook.look_at(FIRST - 1)
-        notebook.output(FIRST).locator("mjx-container[display=true]").wait_for()
-        taken = window.keep("picture")
+        window.command("notebook:create-output-view")
+        panel = window.page.locator(".jp-LinkedOutputView .nbagents-panel")
+        panel.wait_for()
+        window.page.evaluate(BESIDE)
+        panel.evaluate("(panel, height) => { panel.style.height = height; }", PANEL_HEIGHT)
+        panel.get_by_role("textbox").fill("Then take it out.")
+        panel.get_by_role("textbox").press("Enter")
+        panel.get_by_role("button", name="Approve").wait_for()
+        notebook.look_at(0)
+        notebook.output(CHAT).locator("mjx-container[display=true]").wait_for()
+        screen = window.page.context.new_cdp_session(window.page)
+        clip = {"x": 0, "y": 0, "scale": SCALE, **SIZE}
+        taken = screen.send("Page.captureScreenshot", {"clip": clip})["data"]
     PICTURE.parent.mkdir(exist_ok=True)
-    with Image.open(taken) as picture:
-        picture.convert("RGB").save(PICTURE, optimize=True)
+    with Image.open(BytesIO(base64.b64decode(taken))) as picture:
+        picture.convert("RGB").quantize(COLOURS).save(PICTURE, optimize=True)
+
+
+def _agent() -> str:
+    """The tutorial's code from its data to its agent, as a module."""
+    cells = nbformat.read(TUTORIAL, as_version=4).cells
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    first, last = (
+        next(number for number, source in enumerate(code) if source.startswith(start))
+        for start in ("import pandas", "tutor = ")
+    )
+    return "from nbagents import ChatAgent\n\n" + "\n\n".join(code[first : last + 1])
 
 
 if __name__ == "__main__":
