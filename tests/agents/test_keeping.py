@@ -98,7 +98,7 @@ async def test_an_agent_is_a_tool_of_another() -> None:
 async def test_an_agent_that_asks_itself_is_told_instead_of_hanging() -> None:
     agent = ChatAgent(ScriptedClient(calls(("assistant", {"prompt": "me?"})), "no"))
     agent.tools = [agent.as_tool()]
-    assert (await asyncio.wait_for(agent.ask("go"), 5)).content == "no"
+    assert (await asyncio.wait_for(agent.ask("go"), 30)).content == "no"
     (result,) = (await agent.model_context.get_messages())[2].content
     assert "in the middle of a turn" in result.content
 
@@ -107,7 +107,7 @@ async def test_a_reader_that_left_a_stream_may_ask_again() -> None:
     agent = ChatAgent(ScriptedClient("one two", "three"))
     async for _ in agent.stream("go"):
         break
-    assert (await asyncio.wait_for(agent.ask("again"), 5)).content == "three"
+    assert (await asyncio.wait_for(agent.ask("again"), 30)).content == "three"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ async def test_two_agents_that_ask_each_other_at_once_are_told_instead_of_hangin
         ScriptedClient(calls(("one", {"prompt": "?"})), "2", "2", pause=0.02), name="two"
     )
     one.tools, two.tools = [two.as_tool()], [one.as_tool()]
-    replies = await asyncio.wait_for(asyncio.gather(one.ask("go"), two.ask("go")), 5)
+    replies = await asyncio.wait_for(asyncio.gather(one.ask("go"), two.ask("go")), 30)
     assert sorted(str(reply) for reply in replies) == ["1", "2"]
     told = [
         result.content

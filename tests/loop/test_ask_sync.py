@@ -47,7 +47,7 @@ class TestWhereItWorks:
         replies: list[str] = []
         thread = threading.Thread(target=lambda: replies.append(str(agent.ask_sync("second"))))
         thread.start()
-        thread.join(10)
+        thread.join(30)
         assert replies == ["two"]
 
     async def test_in_code_that_a_running_loop_calls(self) -> None:
@@ -94,16 +94,23 @@ class TestWhereItWorks:
 
 
 def test_an_interrupt_ends_it_and_the_conversation_is_as_it_was() -> None:
-    agent = ChatAgent(ScriptedClient("never", pause=30))
-    timer = threading.Timer(0.2, signal.raise_signal, [signal.SIGINT])
-    timer.start()
+    client = ScriptedClient("never", pause=30)
+    agent = ChatAgent(client)
+
+    def interrupt_once_asked() -> None:
+        while not client.requests:
+            time.sleep(0.001)
+        signal.raise_signal(signal.SIGINT)
+
+    pressing = threading.Thread(target=interrupt_once_asked)
+    pressing.start()
     started = time.monotonic()
     with pytest.raises(Interrupted):
         agent.ask_sync("?")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
     assert asyncio.run(messages_of(agent)) == []
     assert not agent.busy
-    timer.join()
+    pressing.join()
 
 
 class TestWhatCouldNeverEnd:

@@ -95,7 +95,7 @@ class TestEngine:
                 ended.set()
 
         future = own.submit(wait())
-        assert begun.wait(5)
+        assert begun.wait(30)
         own.close()
         assert ended.is_set()
         assert future.cancelled()
@@ -331,4 +331,4 @@ class TestCallOnMain:
                 time.sleep(0.2)
                 busy = False
             """)
-            assert kernel.run("print(future.result(timeout=5))").text == "(True, False)\n"
+            assert kernel.run("print(future.result(timeout=30))").text == "(True, False)\n"

@@ -132,7 +132,7 @@ async def test_close_reaches_the_connections_of_another_loop() -> None:
         assert (await client.create(HI)).content == "Hello world"
         await client.close()
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(5)
+    thread.join(30)
     loop.close()
 
 

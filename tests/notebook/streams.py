@@ -38,7 +38,7 @@ class StreamServer:
     def close(self) -> None:
         self._listener.close()
 
-    def wait_closed(self, timeout: float = 5) -> float:
+    def wait_closed(self, timeout: float = 30) -> float:
         """When the last connection was closed, once all are."""
         deadline = time.monotonic() + timeout
         while len(self.closed) < self.opened and time.monotonic() < deadline:

@@ -23,6 +23,7 @@ from pydantic import BaseModel, SecretStr
 
 from nbagents.errors import ConfigurationError
 from nbagents.messages import CreateResult, Image, RequestUsage
+from nbagents.models._secrets import Secret
 from nbagents.notebook._attach import attach
 from nbagents.notebook._template import expand
 
@@ -75,9 +76,9 @@ def test_of_a_long_and_wide_table_the_ends_are_sent_and_the_user_is_told() -> No
 
 def test_a_table_of_ten_million_rows_takes_no_longer() -> None:
     frame = pd.DataFrame({"n": np.zeros(10_000_000), "m": np.zeros(10_000_000, dtype="int8")})
-    started = time.monotonic()
+    started = time.process_time()  # others may use the machine at the same time
     _, note = sent(frame)
-    assert time.monotonic() - started < 0.5
+    assert time.process_time() - started < 0.5
     assert note == "25 of 10,000,000 rows sent"
 
 
@@ -322,9 +323,9 @@ def _deep() -> list[Any]:
     ids=lambda value: value if isinstance(value, str) and len(value) < 99 else "",
 )
 def test_no_object_is_too_large_or_too_wild(value: object, note: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     part, told = sent(value)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
     assert told == note
     assert len(part) < 10_500
 
@@ -412,3 +413,10 @@ def test_an_object_that_fails_at_every_question_is_sent_by_its_type() -> None:
     part, _ = sent([1, Spiteful()])
     assert "[1, <Spiteful, whose repr raised RuntimeError>]" in part
     attach(["it", "password"], {"it": Spiteful(), "password": Spiteful()}, vision=True)
+
+
+def test_a_key_that_is_in_use_is_left_out_whatever_its_form() -> None:
+    key = Secret("opaque-canary-of-the-attachment")
+    part, note = sent({"header": f"X-Key: {key.reveal()}"})
+    assert key.reveal() not in part
+    assert note == "dict, 1 item; left out 1 that looked like a key"

@@ -76,7 +76,7 @@ def interrupt_once_asked(kernel: Kernel, server: Server, code: str) -> tuple[Cel
     at = time.monotonic()
     kernel.interrupt()
     cell = kernel.wait(running)
-    assert request.gone.wait(5)
+    assert request.gone.wait(30)
     assert request.gone_at is not None
     return cell, request.gone_at - at
 
@@ -158,7 +158,7 @@ def test_nothing_runs_while_the_kernel_is_idle_or_when_the_extension_is_gone(
     kernel.run("loop, found = asyncio.get_running_loop(), []" + BEATS)
     assert kernel.run("await asyncio.sleep(0.3); print(beats())").text == "1\n"
     kernel.run("threading.Timer(0.3, look).start()")
-    time.sleep(0.8)
+    time.sleep(1.5)  # to look by running a cell would keep the heart beating
     assert kernel.run("print(found)").text == "[0]\n"
     kernel.run("%unload_ext nbagents")
     assert kernel.run("await asyncio.sleep(0.3); print(beats())").text == "0\n"

@@ -193,9 +193,9 @@ def test_a_long_value_is_cut_with_a_word_on_it() -> None:
 
 
 def test_a_list_of_millions_is_filled_in_at_once_and_shortened() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     text = expand("{numbers}", {"numbers": list(range(5_000_000))}).text
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
     assert text.startswith("[0, 1, 2,")
     assert text.endswith("more]")
     assert len(text) < VALUE_LIMIT
@@ -246,6 +246,6 @@ def test_only_the_field_changes(text: str, value: str) -> None:
     ],
 )
 def test_hostile_texts_take_linear_time(piece: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     expand(piece * (100_000 // len(piece)), {"a": 1})
-    assert time.monotonic() - started < 4
+    assert time.process_time() - started < 4

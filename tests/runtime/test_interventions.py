@@ -90,7 +90,7 @@ async def test_a_dropped_message_keeps_nobody_waiting_for_idleness() -> None:
     runtime = await runtime_seen_by(Dropping("publish"))
     runtime.start()
     await runtime.publish_message(Text("hi"), TOPIC)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await runtime.stop_when_idle()
     assert await heard(runtime) == []
 
@@ -156,7 +156,7 @@ async def test_a_handler_may_send_messages_itself() -> None:
             return message
 
     runtime = await runtime_seen_by(Asking())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         answer = await runtime.send_message(Text("hi"), ECHO)
     assert answer == Text("echo/default: echo/default: may I?")
 
@@ -169,7 +169,7 @@ async def test_cancelling_the_sender_lets_the_next_message_pass() -> None:
     assert runtime.unprocessed_messages_count == 2
     request.cancel()
     runtime.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await runtime.stop_when_idle()
     assert await heard(runtime) == ["nexta"]
 
@@ -179,7 +179,7 @@ async def test_stop_does_not_wait_for_an_intervention() -> None:
     runtime.start()
     request = asyncio.create_task(runtime.send_message(Text("hi"), SLOW))
     await settle()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await runtime.stop()
     with pytest.raises(Exception, match="stopped before the message's turn came"):
         await request

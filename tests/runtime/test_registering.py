@@ -85,7 +85,7 @@ async def test_a_slow_factory_makes_one_agent_for_all_who_wait() -> None:
 
     runtime = SingleThreadedAgentRuntime()
     await Echo.register(runtime, "echo", factory)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await asyncio.gather(
             runtime.send_message(Text("1"), ECHO),
             runtime.try_get_underlying_agent_instance(ECHO),

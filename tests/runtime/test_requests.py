@@ -128,7 +128,7 @@ async def test_agents_that_ask_each_other_at_the_same_time_all_get_answers() -> 
     """A asks B while B asks A: neither chain holds what it asks for, but each waits for both."""
     runtime = await runtime_with(a=Passing, b=Passing, c=Passing)
     a, b, c = (AgentId(name, "x") for name in "abc")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         answers = await asyncio.gather(
             runtime.send_message(Ask("1", (b, c)), a),
             runtime.send_message(Ask("2", (c, a)), b),
@@ -184,7 +184,7 @@ async def test_factories_that_wait_for_each_other_are_told() -> None:
 
     await Echo.register(runtime, "a", factory(ids[1]))
     await Echo.register(runtime, "b", factory(ids[0]))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         for answer in await asyncio.gather(
             *(runtime.send_message(Text("hi"), one) for one in ids), return_exceptions=True
         ):

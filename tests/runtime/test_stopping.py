@@ -112,7 +112,7 @@ async def test_stop_when_sees_a_condition_that_no_message_changes() -> None:
     runtime.start()
     flag = asyncio.Event()
     asyncio.get_running_loop().call_later(0.01, flag.set)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await runtime.stop_when(flag.is_set)
 
 
@@ -136,7 +136,7 @@ async def test_a_handler_can_end_the_runtime_it_runs_in(end: str) -> None:
     runtime = SingleThreadedAgentRuntime()
     await Ending.register(runtime, "ending", lambda: Ending("Ends it all."))
     runtime.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await runtime.send_message(Text("now"), AgentId("ending", "x")) == "ended"
 
 
@@ -150,7 +150,7 @@ async def test_two_handlers_that_wait_for_idleness_do_not_wait_for_each_other() 
     runtime = SingleThreadedAgentRuntime()
     await Ending.register(runtime, "ending", lambda: Ending("Ends it all."))
     runtime.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         answers = await asyncio.gather(
             *(runtime.send_message(Text(""), AgentId("ending", key)) for key in "ab")
         )

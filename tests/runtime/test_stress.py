@@ -204,7 +204,7 @@ class Scenario:
 async def play(seed: int) -> None:
     before = asyncio.all_tasks()
     scenario = Scenario(seed)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await scenario.play()
         # What was cancelled needs a moment to unwind.
         if left := asyncio.all_tasks() - before:

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from nbagents import CancellationToken, FunctionCall
 from nbagents.messages import FunctionExecutionResult
+from nbagents.models import OpenAIChatCompletionClient
 from nbagents.tools import ToolExecutionException, execute_call
 
 
@@ -161,7 +162,7 @@ async def test_cancelling_passes_through_whatever_the_tool_does_with_the_token()
         await asyncio.sleep(0.01)
         cancel(task, token)
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(task, 5)
+            await asyncio.wait_for(task, 30)
 
 
 async def test_the_caller_says_where_synchronous_tools_run() -> None:
@@ -176,7 +177,7 @@ async def test_the_caller_says_where_synchronous_tools_run() -> None:
 
 
 async def test_parallel_calls_run_at_once() -> None:
-    both = threading.Barrier(2, timeout=5)
+    both = threading.Barrier(2, timeout=30)
 
     def meet() -> str:
         both.wait()
@@ -198,3 +199,24 @@ def test_no_arguments_whatsoever_raise(arguments: str) -> None:
     assert given_back.call_id == "c1"
     assert given_back.is_error in (True, False)
     assert len(given_back.content) < 2_000
+
+
+async def test_a_tool_that_reads_the_environment_tells_no_key_that_is_in_use() -> None:
+    key = "opaque-canary-of-9-tools"
+    client = OpenAIChatCompletionClient(model="gpt-4o", api_key=key)
+
+    def printenv(fail: bool) -> str:
+        """Print the environment."""
+        if fail:
+            raise ValueError(f"OPENAI_API_KEY={key}")
+        return f"HOME=/root\nOPENAI_API_KEY={key}"
+
+    said = [
+        (await execute_call(FunctionCall("c", json.dumps({"fail": fail}), "printenv"), [printenv]))
+        for fail in (False, True)
+    ]
+    assert [each.content for each in said] == [
+        "HOME=/root\nOPENAI_API_KEY=***",
+        "printenv failed: ValueError: OPENAI_API_KEY=***",
+    ]
+    await client.close()

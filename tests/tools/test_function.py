@@ -324,7 +324,7 @@ class TestRunning:
 
         made = tool(fails_too if asynchronous else fails)
         with pytest.raises(RuntimeError, match=error.__name__):
-            await asyncio.wait_for(made.run_json({}, CancellationToken()), 5)
+            await asyncio.wait_for(made.run_json({}, CancellationToken()), 30)
 
 
 who: ContextVar[str] = ContextVar("who")
@@ -369,7 +369,7 @@ class TestCancelling:
         await asyncio.sleep(0.01)
         token.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(task, 5)
+            await asyncio.wait_for(task, 30)
         release.set()
 
     async def test_a_function_that_takes_the_token_is_asked_and_may_answer(self) -> None:

@@ -53,7 +53,7 @@ async def wait() -> None:
 
 
 async def meet() -> str:
-    await asyncio.wait_for(meeting.wait(), 5)
+    await asyncio.wait_for(meeting.wait(), 30)
     return "met"
 
 
@@ -138,7 +138,7 @@ async def test_cancelling_reaches_the_tool(runtime: SingleThreadedAgentRuntime) 
     await asyncio.sleep(0.01)
     token.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, 30)
 
 
 async def test_the_loop_ends_when_the_model_calls_no_more(
