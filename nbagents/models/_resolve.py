@@ -28,7 +28,6 @@ DEFAULT_MODEL = "gpt-4.1-mini"
 """OpenAI's model when none is named: reads a million tokens, takes a temperature, costs little."""
 
 _OPENAI = "https://api.openai.com/v1"
-_AZURE_SCOPE = "https://cognitiveservices.azure.com/.default"
 _AZURE_CREDENTIALS = ("api_key", "azure_ad_token", "azure_ad_token_provider")
 _LOCAL = {server.key: server for server in SERVERS}
 _PROVIDERS = ("openai", "azure", *_LOCAL, "embedded")
@@ -196,15 +195,15 @@ def _azure(name: str | None, settings: dict[str, Any]) -> Resolution:
 
 
 def _entra_id() -> Any:
-    """Make a provider of tokens for whoever is signed in: the machine, ``az login``, ..."""
+    """Make the credential of whoever is signed in: the machine, ``az login``, ..."""
     try:
-        from azure.identity import DefaultAzureCredential, get_bearer_token_provider
+        from azure.identity import DefaultAzureCredential
     except ImportError as error:
         raise ConfigurationError(
             "AZURE_OPENAI_ENDPOINT is set, but no key. Set AZURE_OPENAI_API_KEY; or install the "
             "extra 'azure' (pip install azure-identity) to sign in with Microsoft Entra ID."
         ) from error
-    return get_bearer_token_provider(DefaultAzureCredential(), _AZURE_SCOPE)
+    return DefaultAzureCredential()
 
 
 def _local(

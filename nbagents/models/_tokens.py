@@ -20,6 +20,7 @@ from nbagents.models._secrets import Secret
 __all__ = ["Credential", "TokenProvider", "Tokens"]
 
 _REMEMBERED = 8
+_BEFORE_THE_END = 300.0  # seconds, as in azure-core
 _PATIENCE = 1.0
 """Seconds without a token before it is said that one is waited for."""
 
@@ -68,6 +69,7 @@ class Tokens:
         self._advice = advice
         self._given = given
         self._newest = Secret("")
+        self._fresh_until = 0.0
         self._under_way: tuple[_Questions, _Questions] = (WeakKeyDictionary(), WeakKeyDictionary())
 
     async def __call__(self) -> str:
@@ -88,6 +90,8 @@ class Tokens:
         return await self._token(renew=bool(self._scopes)) != sent
 
     async def _token(self, *, renew: bool = False) -> str:
+        if not renew and time.time() < self._fresh_until:
+            return self._newest.reveal()
         try:
             answer = await self._answer(renew=renew)
         except NbAgentsError:
@@ -105,6 +109,7 @@ class Tokens:
             self._given.append(Secret(token))
             del self._given[_REMEMBERED:-_REMEMBERED]  # what stands first was given by the user
         self._newest = Secret(token)
+        self._fresh_until = _fresh_until(answer) if self._scopes else 0.0
         return token
 
     async def _answer(self, *, renew: bool) -> Any:
@@ -152,6 +157,13 @@ class _Question:
 
 
 _Questions: TypeAlias = WeakKeyDictionary[asyncio.AbstractEventLoop, _Question]
+
+
+def _fresh_until(token: Any) -> float:
+    """Until when a token of a credential is used: not all credentials keep theirs."""
+    expires = float(getattr(token, "expires_on", 0))
+    return float(getattr(token, "refresh_on", None) or expires - _BEFORE_THE_END)
+
 
 # What a service asks for that takes no older token (Microsoft: "claims challenge"): with it, the
 # credential looks into no cache.

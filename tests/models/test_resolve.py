@@ -75,7 +75,7 @@ def test_azure_without_a_key_signs_in_with_entra_id(machine):
     machine(AZURE_OPENAI_ENDPOINT="https://mine.openai.azure.com", AZURE_OPENAI_DEPLOYMENT="prod")
     found = resolve()
     assert found.reason == "prod at mine.openai.azure.com (Azure, Entra ID)"
-    assert callable(found.settings["azure_ad_token_provider"])
+    assert callable(found.settings["azure_ad_token_provider"].get_token)
 
 
 def test_azure_without_a_key_or_azure_identity_says_what_to_install(machine, monkeypatch):
