@@ -262,6 +262,8 @@ class DirectChatClient:
         exchange = Exchange(limits, failures, token)
         thinks = self._defaults.info["family"] == ModelFamily.R1
         builder = ReplyBuilder(think_tags=thinks, max_reply=limits.reply_bytes)
+        veil = Veil(secret.reveal() for secret in failures.credentials)
+        arguments["messages"] = veil.sent(arguments["messages"])
         call = _Call(asked, arguments, limits, exchange, builder, perf_counter())
         try:
             await self._open(call)

@@ -22,6 +22,7 @@ __all__ = [
     "key_from",
     "known_secrets",
     "revealed",
+    "unmistakable",
 ]
 
 T = TypeVar("T")
@@ -72,6 +73,7 @@ class Secret(Generic[T]):
 
 _lock = threading.Lock()
 _alive: WeakSet[Secret[Any]] = WeakSet()
+_LONG, _LONG_ENOUGH = 24, 12
 _SHORTEST = 8  # of what is looked for in others' words: "none" is a key to a server that needs none
 
 
@@ -82,6 +84,19 @@ def known_secrets() -> list[str]:
     values = [each.reveal() for each in held if each._variable != ""]
     words = dict.fromkeys(value for value in values if isinstance(value, str))
     return [word for word in words if len(word) >= _SHORTEST]
+
+
+def unmistakable(secrets: Iterable[str]) -> list[str]:
+    """Those that stand in no sentence by chance, as ``lm-studio`` and ``not-needed`` do.
+
+    They are long, or long enough and with digits; in what people and models say, no others are
+    looked for.
+    """
+    return [
+        word
+        for word in secrets
+        if len(word) >= _LONG or (len(word) >= _LONG_ENOUGH and any(map(str.isdigit, word)))
+    ]
 
 
 def key_from(given: object, variable: str, name: str = "api_key") -> Secret[str] | None:

@@ -1,17 +1,19 @@
-"""A reply without the credentials it was asked for with.
+"""A conversation without the credentials it is held with.
 
 Some servers answer with what they were sent, and a model may be told to. A reply stays in the
 notebook, which is passed on; so our own keys do not get into it, however it is cut into chunks.
+Nor are they sent as text, whatever a tool has read.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 from nbagents.messages import CreateResult, FunctionCall, StreamChunk
 from nbagents.models._masking import forms_of, without
+from nbagents.models._secrets import unmistakable
 
 __all__ = ["Veil"]
 
@@ -21,7 +23,7 @@ _TELLTALE = 8  # of which it is known, at a text's end
 
 
 class Veil:
-    """Hides credentials in one reply.
+    """Hides credentials in one request and its reply.
 
     Text that may be the beginning of one is held back until more has come.
 
@@ -30,13 +32,22 @@ class Veil:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = [each for each in secrets if len(each) >= _SHORTEST]
+        self._secrets = unmistakable(secrets)
         forms = sorted({f for each in self._secrets for f in forms_of(each)}, key=len, reverse=True)
         self._forms = [form for form in forms if len(form) >= _SHORTEST]
         beginnings = {re.escape(form[:_BEGINNING]) for form in self._forms}
         self._suspect = re.compile("|".join(sorted(beginnings))) if beginnings else None
         self._seen: dict[str, str] = {}  # of each kind the last characters that were let through
         self._held: dict[str, str] = {}
+
+    def sent(self, messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The messages of a request without credentials: tools and prompts may have brought some.
+
+        Images stay as they are.
+        """
+        if not self._secrets:
+            return list(messages)
+        return [{name: self._cleaned(part) for name, part in each.items()} for each in messages]
 
     def see(self, chunk: StreamChunk) -> Iterator[StreamChunk]:
         """What may be seen of the reply now that this chunk has come."""
@@ -83,6 +94,15 @@ class Veil:
 
     def _call(self, call: FunctionCall) -> FunctionCall:
         return FunctionCall(id=call.id, arguments=self._clean(call.arguments), name=call.name)
+
+    def _cleaned(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._clean(value)
+        if isinstance(value, list):
+            return [self._cleaned(part) for part in value]
+        if isinstance(value, dict) and "image_url" not in value:
+            return {name: self._cleaned(part) for name, part in value.items()}
+        return value
 
     def _clean(self, text: str) -> str:
         return without(text, self._secrets)

@@ -89,8 +89,15 @@ def look_up(name: str, namespace: Mapping[str, object]) -> object:
 
 
 def _text(name: str, value: object, limit: int) -> tuple[str, str]:
+    from nbagents.models._secrets import known_secrets, unmistakable
+
     described = describe(value, limit)
-    text, masked = mask_keys(f"`{name}` ({described.kind}):\n{fenced(described)}")
+    text = f"`{name}` ({described.kind}):\n{fenced(described)}"
+    own = [secret for secret in unmistakable(known_secrets()) if secret in text]
+    for secret in own:
+        text = text.replace(secret, "[key left out]")
+    text, masked = mask_keys(text)
+    masked += len(own)
     note = f"{described.part} sent" if described.part else described.kind
     if masked:
         note += f"; left out {masked} that looked like a key"

@@ -43,7 +43,8 @@ def compose(
     """Fill in the body's variables and attach what ``--with`` names.
 
     Raises:
-        ConfigurationError: The prompt is empty, or a named variable is not there.
+        ConfigurationError: The prompt is empty, holds a key that is in use, or a named variable is
+            not there.
     """
     text, notices = body.rstrip("\n"), []  # IPython ends every body with one
     if not arguments.raw:
@@ -54,10 +55,21 @@ def compose(
         raise ConfigurationError(
             "The prompt is empty; write it on the lines below %%chat, or behind %chat."
         )
+    _refuse_own_keys(text)
     if not arguments.attach:
         return Prompt(text, tuple(notices))
     attached = attach(arguments.attach, namespace, vision=bool(info["vision"]))
     return Prompt([text, *attached.parts], (*notices, *attached.notes))
+
+
+def _refuse_own_keys(text: str) -> None:
+    from nbagents.models._secrets import known_secrets, unmistakable
+
+    if any(secret in text for secret in unmistakable(known_secrets())):
+        raise ConfigurationError(
+            "The prompt holds a key that is in use here, so nothing was sent. Take it out; a key "
+            "that others may have seen in the notebook must be revoked."
+        )
 
 
 def _notices(

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from nbagents._cancellation import CancellationToken
 from nbagents._keys import masked
 from nbagents.messages import FunctionCall, FunctionExecutionResult
+from nbagents.models._masking import without
+from nbagents.models._secrets import known_secrets, unmistakable
 from nbagents.models._wire.fastjson import JSONError, loads
 from nbagents.models._wire.server_errors import one_line
 from nbagents.tools._base import Tool
@@ -102,7 +104,9 @@ async def run_call(
     token = cancellation_token or CancellationToken()
     try:
         value = await until_cancelled(tool.run_json(arguments, token, call_id=call.id), token)
-        return _shortened(tool.return_value_as_string(value), longest)
+        # A tool may read the environment: what is said to a model stays in the conversation.
+        said = without(tool.return_value_as_string(value), unmistakable(known_secrets()))
+        return _shortened(said, longest)
     except CancelledError:
         raise
     except ToolException as error:
@@ -157,7 +161,8 @@ def _failed(call: FunctionCall, error: Exception) -> ToolExecutionException:
     while isinstance(shown, BaseExceptionGroup):
         shown = shown.exceptions[0]
     said = f"{type(shown).__name__}: {shown}" if str(shown).strip() else type(shown).__name__
-    content = one_line(masked(f"{call.name} failed: {said}"), _LONGEST_ERROR)
+    said = masked(without(f"{call.name} failed: {said}", unmistakable(known_secrets())))
+    content = one_line(said, _LONGEST_ERROR)
     return ToolExecutionException(call.id, content, call.name)
 
 

@@ -11,13 +11,25 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nbagents.errors import IncompleteReplyError
-from nbagents.messages import CreateResult, LLMMessage, StreamChunk, UserMessage
+from nbagents.messages import (
+    AssistantMessage,
+    CreateResult,
+    FunctionCall,
+    FunctionExecutionResult,
+    FunctionExecutionResultMessage,
+    Image,
+    LLMMessage,
+    StreamChunk,
+    SystemMessage,
+    UserMessage,
+)
 from nbagents.models._openai import OpenAIChatCompletionClient
 from nbagents.models._veil import Veil
 from tests.support import DONE, STOP, Handler, Server, answer, completion, event, stream, text
 
 HI: list[LLMMessage] = [UserMessage(content="hi", source="ada")]
 KEY = "sk-canary-1234-abcdefgh"
+PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 LETTERS = base64.b64encode(KEY.encode()).decode()[:-2]
 
 
@@ -102,3 +114,31 @@ def test_what_stands_in_for_a_key_is_a_word_like_others(key: str) -> None:
     veil = Veil([key])
     said = [str(each) for each in veil.see(StreamChunk(f"Start {key} first."))]
     assert said == [f"Start {key} first."]
+
+
+async def test_what_is_sent_as_text_holds_it_neither() -> None:
+    said = FunctionExecutionResult(content=f"OPENAI_API_KEY={KEY}", name="run", call_id="c1")
+    messages: list[LLMMessage] = [
+        SystemMessage(content=f"Use {KEY}."),
+        UserMessage(content=[f"My key is {LETTERS}.", Image.from_bytes(PIXEL)], source="ada"),
+        AssistantMessage(content=[FunctionCall("c1", f'{{"k": "{KEY}"}}', "run")], source="bot"),
+        FunctionExecutionResultMessage(content=[said]),
+    ]
+    with Server(answer(200, completion())) as server:
+        async with OpenAIChatCompletionClient(
+            model="gpt-4o", api_key=KEY, base_url=server.base_url
+        ) as client:
+            await client.create(messages)
+    raw = server.requests[0].raw.decode()
+    assert KEY not in raw
+    assert LETTERS not in raw
+    assert raw.count("***") == 4
+    assert base64.b64encode(PIXEL).decode() in raw
+
+
+@pytest.mark.parametrize("key", ["lm-studio", "not-needed", "sk-no-key-required", "ollama2"])
+def test_a_key_that_is_none_is_a_word_like_others(key: str) -> None:
+    veil = Veil([key])
+    said = f"Say {key} to it."
+    assert "".join(veil.see(StreamChunk(said))) == said
+    assert veil.sent([{"role": "user", "content": said}])[0]["content"] == said

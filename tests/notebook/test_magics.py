@@ -502,3 +502,12 @@ def test_dollars_in_frames_are_no_formulas(kernel: Kernel, server: LoopbackServe
     html = kernel.run("%chat_history").of("execute_result")[0]["data"]["text/html"]
     assert html.startswith('<div class="mathjax_ignore tex2jax_ignore">')
     assert "$5" in html
+
+
+def test_a_key_in_use_is_not_sent_in_a_prompt(kernel: Kernel, server: LoopbackServer) -> None:
+    kernel.run("from nbagents.models import OpenAIChatCompletionClient as Client")
+    kernel.run("another = Client(model='gpt-4o', api_key='another-key-' + str(12345678))")
+    before = len(server.requests)
+    done = kernel.run("%%chat\nWhy is another-key-12345678 refused?")
+    assert "The prompt holds a key that is in use here" in done.of("error")[0]["evalue"]
+    assert len(server.requests) == before
