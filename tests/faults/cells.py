@@ -35,14 +35,13 @@ class _Session:
         self.bytes += sum(len(part) for part in content["data"].values())
         slot = content["transient"].get("display_id")
         if kind == "update_display_data":
-            self.outputs = [
-                (name, content["data"] if name == slot else data) for name, data in self.outputs
-            ]
+            self.outputs = [(name, {} if name == slot else data) for name, data in self.outputs]
             return
         if self.clearing:
             self.outputs.clear()
             self.clearing = False
-        self.outputs.append((slot, content["data"]))
+        # A kernel sends what it shows, and forgets it.
+        self.outputs.append((slot, {"text/plain": content["data"].get("text/plain", "")}))
 
 
 class _Publisher(DisplayPublisher):

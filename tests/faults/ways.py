@@ -17,7 +17,7 @@ from nbagents.messages import CreateResult, UserMessage
 from nbagents.models import Limits, OpenAIChatCompletionClient
 from nbagents.rendering import plain
 from nbagents.testing import LoopbackServer
-from nbagents.testing.faults import Fault, Outcome
+from nbagents.testing.faults import FAULTS, Fault, Outcome
 from tests.faults.cells import Notebook
 from tests.panel.mirror import Mirror
 
@@ -64,16 +64,19 @@ class Seen:
 class Room:
     """A server that misbehaves, another that must never hear of it, and a notebook."""
 
-    def __init__(self, server: LoopbackServer, elsewhere: LoopbackServer) -> None:
+    def __init__(
+        self, server: LoopbackServer, elsewhere: LoopbackServer, *, generous: bool
+    ) -> None:
         self.server = server
         self.elsewhere = elsewhere
         self.notebook = Notebook()
+        patient = replace(PATIENT, line_bytes=16 << 20, reply_bytes=8 << 20)
         self.clients = {
             (deadline, retries): OpenAIChatCompletionClient(
                 model="gpt-4o",
                 api_key=KEY,
                 base_url=server.base_url,
-                limits=HASTY if deadline else PATIENT,
+                limits=HASTY if deadline else patient if generous else PATIENT,
                 max_retries=retries,
             )
             for deadline in (False, True)
@@ -83,7 +86,10 @@ class Room:
     def ask(self, way: str, fault: Fault) -> Seen:
         """Ask in one of the `WAYS` while the server misbehaves in that way."""
         self.server.forget()
-        self.server.will_misbehave(fault.name, elsewhere=f"localhost:{self.elsewhere.port}")
+        if fault.name in FAULTS:
+            self.server.will_misbehave(fault.name, elsewhere=f"localhost:{self.elsewhere.port}")
+        else:
+            self.server.will_reply(*fault.replies)
         client = self.clients[bool(fault.deadline), fault.retries]
         wanted = fault.wanted if "create" in way else fault.turn or fault.wanted
         started = time.monotonic()
@@ -99,10 +105,10 @@ class Room:
 
 
 @contextmanager
-def room() -> Iterator[Room]:
-    """A room, for as long as it is needed."""
+def room(*, generous: bool = False) -> Iterator[Room]:
+    """A room, for as long as it is needed; ``generous`` sets no caps below the usual ones."""
     with LoopbackServer() as server, LoopbackServer() as elsewhere:
-        opened = Room(server, elsewhere)
+        opened = Room(server, elsewhere, generous=generous)
         try:
             yield opened
         finally:
