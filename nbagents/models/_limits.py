@@ -23,7 +23,9 @@ class Limits:
         silence: Without any content; comments and empty deltas are not content.
         total: For the whole request, retries included.
         line_bytes: The longest line of a stream.
-        reply_bytes: The longest reply: its text, reasoning and arguments together.
+        reply_bytes: The longest reply: its text, reasoning and arguments together, in bytes of
+            memory. A character takes one; two in a text with others than Latin ones, and four
+            in a text with an emoji.
         error_bytes: How much of an error's body is read.
     """
 

@@ -146,7 +146,8 @@ class _Measurement:
         self._client = client
         self._messages = messages
         self._arguments = arguments
-        self._said = Pieces()
+        self._said = Pieces()  # the beginning, which stands for the whole
+        self._size = 0
         self._time = datetime.now(UTC)
         self._started = perf_counter()
         self._first: float | None = None
@@ -157,7 +158,9 @@ class _Measurement:
             return
         if self._first is None:
             self._first = perf_counter() - self._started
-        self._said.add(event)
+        self._size += len(event)
+        if len(self._said) < _MOST_COUNTED:
+            self._said.add(event)
 
     def fail(self, error: BaseException) -> None:
         self.error = error
@@ -204,14 +207,19 @@ class _Measurement:
         turned_away = getattr(error, "status", None) is not None
         if not partial and (turned_away or isinstance(error, APIConnectionError)):
             return None
-        reply = [AssistantMessage(content=partial, source="assistant")] if partial else []
         return RequestUsage(
             prompt_tokens=self._client.count_tokens(
                 self._messages, tools=self._arguments.get("tools", ())
             ),
-            completion_tokens=self._client.count_tokens(reply) if reply else 0,
+            completion_tokens=self._tokens_of(partial),
             estimated=True,
         )
+
+    def _tokens_of(self, partial: str) -> int:
+        if not partial:
+            return 0
+        begun = self._client.count_tokens([AssistantMessage(content=partial, source="assistant")])
+        return round(begun * max(1.0, self._size / len(partial)))
 
     def _cost(self, model: str, usage: RequestUsage | None) -> float | None:
         if self.result is not None and self.result.cached:
@@ -239,6 +247,7 @@ class _Measurement:
         return "failed"
 
 
+_MOST_COUNTED = 65_536  # characters of a reply that are kept, to estimate its tokens
 _CANCELLED = "the request was stopped, and its connection closed."
 
 

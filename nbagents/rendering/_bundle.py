@@ -103,8 +103,8 @@ def _markdown(text: str, before: Sequence[Section], notes: list[str]) -> str:
 
 def quoted_markdown(section: Section) -> str:
     """A section as a quote, which ends what is left open in it: a fence, a list."""
-    lines = inert_markdown(section.markdown).split("\n")
-    return "\n".join([f"> {quiet_markdown(section.label)}", ">", *(f"> {line}" for line in lines)])
+    quoted = inert_markdown(section.markdown).replace("\n", "\n> ")
+    return f"> {quiet_markdown(section.label)}\n>\n> {quoted}"
 
 
 def quiet_markdown(note: str) -> str:

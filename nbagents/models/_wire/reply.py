@@ -31,7 +31,7 @@ from nbagents.models._wire.reported import FAILURES, finish_reason, logprobs_in,
 from nbagents.models._wire.server_errors import error_described_by, error_in, one_line
 from nbagents.models._wire.shapes import completion_to_chunk, kind_of, reasoning_in, texts_in
 from nbagents.models._wire.thinking import ThinkSplitter
-from nbagents.models._wire.unicode import SurrogateJoiner, mended
+from nbagents.models._wire.unicode import SurrogateJoiner, bytes_per_character, mended
 
 __all__ = ["ReplyBuilder", "Status", "completion_to_chunk"]
 
@@ -55,7 +55,8 @@ class ReplyBuilder:
     Args:
         think_tags: Whether text between ``<think>`` tags at the beginning is reasoning: true
             for models of the R1 family. Not heeded once the server sends reasoning apart.
-        max_reply: The longest reply, in characters of all its parts.
+        max_reply: The longest reply with all its parts, in bytes of memory: a character takes
+            one, but in a text that has others than Latin ones two, with an emoji four.
 
     Attributes:
         usage: What the server reported; None as long as it has not.
@@ -67,7 +68,9 @@ class ReplyBuilder:
         self.usage: RequestUsage | None = None
         self.model: str | None = None
         self.response_id: str | None = None
-        self._left = self._max_reply = max_reply
+        self._max_reply = max_reply
+        self._size = 0
+        self._width = 1
         self._splitter = ThinkSplitter() if think_tags else None
         self._thought_inline = False
         self._text_joiner = SurrogateJoiner()
@@ -88,7 +91,7 @@ class ReplyBuilder:
     @property
     def size(self) -> int:
         """How much content has come, calls, refusals and reasoning included, in characters."""
-        return self._max_reply - self._left
+        return self._size
 
     @property
     def is_finished(self) -> bool:
@@ -286,17 +289,17 @@ class ReplyBuilder:
 
     def _add_logprobs(self, said: object) -> None:
         tokens = logprobs_in(said)
-        self._spend(_PER_LOGPROB * sum(1 + len(token.top_logprobs or ()) for token in tokens))
+        self._spend("", _PER_LOGPROB * sum(1 + len(token.top_logprobs or ()) for token in tokens))
         self._logprobs += tokens
 
     def _think(self, text: str, new: list[StreamChunk]) -> None:
-        self._spend(len(text))
+        self._spend(text)
         self._close_splitter(new)
         self._splitter = None
         self._show("reasoning", self._reasoning_joiner.feed(text), new)
 
     def _say(self, text: str, new: list[StreamChunk]) -> None:
-        self._spend(len(text))
+        self._spend(text)
         self._split(self._text_joiner.feed(text), new)
 
     def _split(self, text: str, new: list[StreamChunk]) -> None:
@@ -320,7 +323,7 @@ class ReplyBuilder:
     def _string(self, said: object, what: str) -> str:
         if not isinstance(said, str):
             self._refuse(f"{what} that is {kind_of(said)}")
-        self._spend(len(said))
+        self._spend(said)
         return said
 
     def _list(self, said: object, what: str) -> list[Any]:
@@ -333,11 +336,13 @@ class ReplyBuilder:
             return {}
         return said if isinstance(said, dict) else self._refuse(f"{what} that is {kind_of(said)}")
 
-    def _spend(self, characters: int) -> None:
-        self._left -= characters
-        if self._left < 0:
+    def _spend(self, text: str, more: int = 0) -> None:
+        self._size += len(text) + more
+        if not text.isascii():
+            self._width = max(self._width, bytes_per_character(text))
+        if self._size * self._width > self._max_reply:
             raise ProtocolError(
-                f"The reply is longer than {self._max_reply:,} characters, so reading stopped; "
+                f"The reply takes more than {self._max_reply:,} bytes, so reading stopped; "
                 ".partial has what came. Ask for less, or set a larger limit.",
                 partial=self.partial,
             )

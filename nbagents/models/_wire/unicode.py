@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["SurrogateJoiner", "mended"]
+__all__ = ["SurrogateJoiner", "bytes_per_character", "mended"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -19,6 +19,15 @@ def mended(text: str) -> str:
     if text.isascii() or _SURROGATE.search(text) is None:
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def bytes_per_character(text: str) -> int:
+    """The memory that each character of a text takes, which its widest one decides.
+
+    Half an emoji counts as the emoji that it may become.
+    """
+    widest = max(text, default="")
+    return 1 if widest <= "\xff" else 2 if widest < "\ud800" else 4
 
 
 class SurrogateJoiner:

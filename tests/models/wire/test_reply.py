@@ -249,13 +249,13 @@ class TestOutcome:
             builder = ReplyBuilder(max_reply=10)
             builder.add(chunk(content="01234"))
             builder.add(chunk(**{part: "56789"}))
-            with pytest.raises(ProtocolError, match="longer than 10 characters") as caught:
+            with pytest.raises(ProtocolError, match="more than 10 bytes") as caught:
                 builder.add(chunk(**{part: "x"}))
             assert caught.value.partial.startswith("01234")
 
     def test_arguments_count_for_the_limit(self) -> None:
         builder = ReplyBuilder(max_reply=10)
-        with pytest.raises(ProtocolError, match="longer than 10"):
+        with pytest.raises(ProtocolError, match="more than 10 bytes"):
             builder.add(chunk(tool_calls=[call(0, "c", name="f", arguments="x" * 9)]))
 
 
