@@ -167,10 +167,9 @@ except Exception as error:
 def show_in_all_modes(asked: list[tuple[str, str, bool]], *, whole: bool) -> int:
     """Run faults in cells of the real shell; return how many tracebacks were shown.
 
-    Each is shown as it is, behind an error of the user's own, and its cause by itself: all of
-    these in each mode, or each in one mode.
+    Each is shown as it is, behind an error of the user's own, or its cause by itself: the whole
+    shows what is asked with a key in all ways and modes, and with others in all modes.
     """
-    ways = [*_WAYS.values()]
     shell: Any = get_ipython()
     original, shown, mode = shell._showtraceback, 0, ""
 
@@ -185,15 +184,21 @@ def show_in_all_modes(asked: list[tuple[str, str, bool]], *, whole: bool) -> int
         for mode in MODES:
             shell.run_line_magic("xmode", mode)
             for at, (name, echo, streaming) in enumerate(asked):
-                turn, its_mode = divmod(at, len(MODES))
-                one = [ways[turn % len(ways)]] if MODES[its_mode] == mode else []
-                for code in ways if whole else one:
+                for code in _ways(at, MODES.index(mode), all_=whole and name == "key", whole=whole):
                     shell.run_cell(code.format(name=name, echo=echo, streaming=streaming))
             shell.run_cell(f"leak = {marker('tracebacks')!r}\nraise ValueError(leak)")
     finally:
         shell._showtraceback = original
         shell.run_line_magic("xmode", "Context")
     return shown
+
+
+def _ways(at: int, mode: int, *, all_: bool, whole: bool) -> list[str]:
+    ways = [*_WAYS.values()]
+    if all_:
+        return ways
+    turn, its_mode = divmod(at, len(MODES))
+    return [ways[(turn + mode) % len(ways)]] if whole or its_mode == mode else []
 
 
 def _with_locals(error: BaseException) -> list[str]:

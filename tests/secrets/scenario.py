@@ -70,7 +70,7 @@ def faults(share: float, seed: int) -> Faults:
     dice = random.Random(seed)
     echoes = dice.sample([*ECHOES], max(4, round(len(ECHOES) * share)))
     chosen = [("key", echo, bool(at % 3)) for at, echo in enumerate(echoes)]
-    few = max(1, round(4 * share))
+    few = max(1, round(2 * share))
     for name in _CLIENTS:
         chosen += [(name, echo, True) for echo in dice.sample([*ECHOES], few)]
     return chosen
@@ -175,7 +175,7 @@ class _Recorder(NotebookClient):
             notebook,
             km=manager,
             allow_errors=True,
-            timeout=300,
+            timeout=1200,
             ipython_hist_file=str(_folder(root, "home") / "history.sqlite"),
             resources={"metadata": {"path": str(work)}},
         )
