@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,13 @@ MAX_INLINE = 10_000
 """Characters of one paragraph; a longer one is shown without emphasis and links."""
 
 MAX_EMPTY_CELLS = 5_000
+USUAL_BRACKETS = 4
+"""Brackets inside each other, as an image in a link has them."""
+MAX_BRACKETS = 20_000
+"""Of a text's paragraphs with more, their depths squared, together: some 0.1 s. The library looks
+through all that stands behind an open bracket for its end."""
+
+_BRACKETS = re.compile(r"[\[\]]")
 
 
 class _Parser(MarkdownIt):
@@ -104,11 +112,22 @@ def _line_break(state: StateInline, silent: bool) -> bool:
 
 
 def _bounded_inline(state: StateCore) -> None:
+    left = MAX_BRACKETS
     for token in state.tokens:
         if token.type != "inline" or not token.content:
             continue
-        if len(token.content) > MAX_INLINE:
+        depth = _depth_of_brackets(token.content)
+        left -= depth**2 if depth > USUAL_BRACKETS else 0
+        if len(token.content) > MAX_INLINE or (left < 0 and depth > USUAL_BRACKETS):
             token.children = [Token("text", "", 0, content=token.content)]
         else:
             token.children = []
             state.md.inline.parse(token.content, state.md, state.env, token.children)
+
+
+def _depth_of_brackets(text: str) -> int:
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(text):
+        depth += 1 if bracket == "[" else -1 if depth else 0
+        deepest = max(deepest, depth)
+    return deepest

@@ -213,6 +213,20 @@ def test_a_hostile_text_takes_less_than_a_second_and_no_more_room_than_it_should
     assert len(bundle["text/markdown"]) < 6 * len(text) + 1_000
 
 
+@pytest.mark.parametrize("piece", ["[", "![", "[[]", "[a](", "*a_ ", "$a ", "`a ", "<a "])
+def test_many_hostile_paragraphs_take_a_second_together(piece):
+    paragraph = (piece * 10_000)[:9_900]
+    started = time.process_time()
+    reply_bundle("\n\n".join([paragraph] * 10))
+    assert time.process_time() - started < 2
+
+
+def test_brackets_inside_each_other_are_links_as_far_as_people_write_them():
+    assert to_html("[![a](http://x.y)](http://x.y) [b [c]](http://x.y)").count("<a ") == 2
+    assert ">a</a>" in to_html("[" * 100 + "[a](http://x.y)")
+    assert ">a</a>" not in to_html("[" * 200 + "[a](http://x.y)")
+
+
 @everything_hostile
 def test_hostile_text_that_streams_is_as_harmless(name):
     text = HOSTILE[name][:20_000]
