@@ -52,7 +52,10 @@ class CassetteMagics(Magics):
     def cassette(self, line: str) -> pd.DataFrame | None:
         """Put a cassette in, or take it out."""
         refuse_keys(line)
-        words = shlex.split(line)
+        try:
+            words = shlex.split(line)
+        except ValueError as error:
+            raise ConfigurationError(f"%cassette {line}: {error}. Close the quotes.") from error
         if "-h" in words or "--help" in words:
             self.shell.display_pub.publish({"text/plain": _HELP})
             return None
@@ -72,7 +75,10 @@ class CassetteMagics(Magics):
 
         if self._before is None:
             self._before = {name: os.environ.get(name) for name in (CASSETTE, MODE, REAL_TIME)}
-        os.environ[CASSETTE] = str(_path_of(file))
+        try:
+            os.environ[CASSETTE] = str(_path_of(file))
+        except ValueError as error:  # half of a surrogate pair, NUL
+            raise ConfigurationError(f"{file!r} names no file; give another name.") from error
         os.environ[REAL_TIME] = "1" if real_time else self._before[REAL_TIME] or "0"
         os.environ[MODE] = self._before[MODE] or mode or "auto"
         eject()
