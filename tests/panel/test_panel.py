@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from nbagents import ChatAgent, ChatPanel
+from nbagents._waits import waiting_for
 from nbagents.errors import ConfigurationError, ServerError
 from nbagents.loop import run
 from nbagents.messages import CreateResult, FunctionCall, RequestUsage
@@ -92,6 +93,25 @@ def test_what_is_sent_is_answered_and_can_be_read() -> None:
         assert panel.result.usage.completion_tokens == 2
         assert panel.totals == "1 reply · 10 → 2 tokens"
         assert front.mirror.messages == panel.messages
+
+
+class Queueing(ScriptedClient):
+    """Its requests wait for something before they are sent."""
+
+    async def create_stream(self, *given: Any, **arguments: Any) -> AsyncIterator[Any]:
+        with waiting_for("its turn"):
+            await asyncio.sleep(0.3)
+        async for event in super().create_stream(*given, **arguments):
+            yield event
+
+
+def test_what_a_request_waits_for_is_said_until_it_is_over() -> None:
+    with opened(ChatAgent(Queueing("At last."))) as (panel, front):
+        panel.send("Why?")
+        wait_for(lambda: front.mirror.waiting_for == "The request waits for its turn.")
+        panel.wait()
+        assert front.mirror.waiting_for is None
+        assert shown(panel)[-1] == ("assistant", "At last.")
 
 
 def test_a_panel_is_a_widget_to_observe_and_to_put_into_others() -> None:
