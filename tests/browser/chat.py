@@ -146,6 +146,7 @@ class Chat:
         self.press("Clear the conversation")
         self.messages.first.wait_for(state="detached")
         self.press("Dismiss")
+        self.rest()
 
 
 OF_A_MESSAGE = ("Copy message", "Retry", "Edit and branch")

@@ -140,7 +140,7 @@ def test_a_variable_and_a_picture_go_along(chat, server):
     server.will_reply("Rome sold more.")
     chat.draft.press_sequentially("Look at @sal")
     offered = chat.root.get_by_role("option")
-    offered.wait_for()
+    offered.filter(has_text="sales").wait_for()
     assert offered.inner_text().split() == ["sales", "DataFrame", "2", "x", "2"]
     chat.draft.press("Enter")
     assert chat.draft.input_value() == "Look at @sales "

@@ -180,6 +180,19 @@ def test_an_at_sign_offers_the_kernels_variables(room):
     assert (sent["text"], sent["attach"]) == ("plot @df by week", ["df"])
 
 
+def test_until_the_kernel_answers_what_was_offered_and_still_fits_is_offered(room):
+    room.mount()
+    room.draft.press_sequentially("plot @d")
+    offered(room)
+    options = room.page.get_by_role("option")
+    room.draft.press_sequentially("A")
+    assert options.all_inner_texts() == ["dates\nlist of 4"]
+    room.draft.press_sequentially("x")
+    assert options.count() == 0
+    room.draft.press("Enter")
+    assert [each["text"] for each in room.sent("send")] == ["plot @dAx"]
+
+
 def test_an_option_is_chosen_by_pointer_in_the_middle_of_a_text(room):
     room.mount()
     room.draft.fill("plot  please")

@@ -150,7 +150,7 @@ class Dialogue:
             await viewer.agent.clear()
             self._cleared = (state, *shown)
 
-        self._begin(viewer, forget)
+        self._begin(viewer, forget, at_once=True)
 
     def restore(self, viewer: Viewer) -> None:
         """Bring back what was cleared last."""
@@ -164,7 +164,7 @@ class Dialogue:
             self.transcript.put_back(entries, totals)
             self._outbox.changed()
 
-        self._begin(viewer, bring_back)
+        self._begin(viewer, bring_back, at_once=True)
 
     def say(self, text: str) -> None:
         """Add a line that is nobody's."""
@@ -216,13 +216,19 @@ class Dialogue:
         viewer: Viewer,
         act: Callable[[], Coroutine[Any, Any, None]],
         request: str | None = None,
+        *,
+        at_once: bool = False,
     ) -> None:
-        """Run something that a panel has asked for, in a context of nobody's."""
+        """Run something that a panel has asked for, in a context of nobody's.
+
+        What is done ``at_once``, unless it waits for a turn, is not shown to be under way.
+        """
         context = contextvars.Context()
         task = context.run(asyncio.create_task, self._run(viewer, act, request))
         self._asking[task] = (viewer, request)
         task.add_done_callback(self._finished)
-        self._outbox.changed()
+        if not at_once:
+            self._outbox.changed()
 
     async def _run(
         self,

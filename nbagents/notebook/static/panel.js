@@ -25,22 +25,15 @@ const MATHML = "http://www.w3.org/1998/Math/MathML";
 /** @param {string} names */
 const words = (names) => new Set(names.split(/\s+/));
 
-const TAGS = words(
-  "a blockquote br code del div em h3 h4 h5 h6 hr li ol p pre small span strong table tbody td th" +
-    " thead tr ul",
-);
-const MATH_TAGS = words(
-  "math menclose mfrac mi mn mo mover mphantom mroot mrow mspace msqrt mstyle msub msubsup msup" +
-    " mtable mtd mtext mtr munder munderover",
-);
-const CLASSES = words(
-  "nb-wide nb-task nb-note nb-mark highlight c k o s m nb nf nc nd nt na gd gi gh gp",
-);
-const MATH_ATTRIBUTES = words(
-  "accent accentunder columnalign columnspacing display displaystyle fence form linethickness" +
-    " lspace mathcolor mathvariant maxsize minsize notation rowspacing rspace scriptlevel stretchy" +
-    " width",
-);
+const TAGS = words(`a blockquote br code del div em h3 h4 h5 h6 hr li ol p pre small span strong
+  table tbody td th thead tr ul`);
+const MATH_TAGS = words(`math menclose mfrac mi mn mo mover mphantom mroot mrow mspace msqrt mstyle
+  msub msubsup msup mtable mtd mtext mtr munder munderover`);
+const CLASSES = words(`nb-wide nb-task nb-note nb-mark highlight c k o s m nb nf nc nd nt na gd gi
+  gh gp`);
+const MATH_ATTRIBUTES = words(`accent accentunder columnalign columnspacing display displaystyle
+  fence form linethickness lspace mathcolor mathvariant maxsize minsize notation rowspacing
+  rspace scriptlevel stretchy width`);
 // Words, colours and lengths below ten; a longer one could leave the formula's place.
 const MATH_VALUE = /^(([a-z-]+|#[\da-f]{3,8}|[+-]?\d?(\.\d{1,3})?(em|ex|p[tx])?)( |$)){1,8}$/i;
 
@@ -178,7 +171,7 @@ function answer(pressed, word) {
  * @param {string} text */
 function copyBySelection(text) {
   const focused = document.activeElement;
-  const area = h("textarea", { readonly: true, "aria-hidden": "true" });
+  const area = h("textarea", { readonly: true });
   area.style.position = "fixed";
   area.value = text;
   document.body.append(area);
@@ -198,15 +191,16 @@ const notebookOf = (model) => model.widget_manager?.context?.model;
  * @param {Model} model @param {Element} from @param {string} code */
 async function insertCell(model, from, code) {
   const notebook = notebookOf(model);
-  const cell = from.closest("[data-windowed-list-index]");
-  if (!notebook || notebook.readOnly || !(cell instanceof HTMLElement)) return false;
-  const at = Number(cell.dataset.windowedListIndex) + 1;
+  const index = "data-windowed-list-index";
+  const cell = from.closest(`[${index}]`);
+  if (!notebook || notebook.readOnly || !cell) return false;
+  const at = Number(cell.getAttribute(index)) + 1;
   const given = { cell_type: "code", source: code, metadata: { trusted: true } };
   return Boolean(notebook.sharedModel.insertCell(at, given));
 }
 
-/** Bring the copy below the panel up to date in a page that was loaded after the panel's cell ran:
- * there the kernel's own updates of outputs get lost.
+/** Bring the copy below the panel up to date in a page that was loaded after its cell ran: there
+ * the kernel's own updates are lost.
  * @param {Model} model @param {Copy} content */
 function renewCopy(model, { view, data }) {
   for (const { outputs } of notebookOf(model)?.cells ?? []) {
@@ -541,11 +535,6 @@ const STATUS = /** @type {Record<string, string>} */ ({
   refused: "Refused by the model",
 });
 
-const STATE = /** @type {Record<string, string>} */ ({
-  asked: "asks to run",
-  approval: "waits for approval",
-});
-
 /** One message's nodes. */
 class MessageView {
   /** @param {Panel} panel @param {Message} message */
@@ -664,7 +653,8 @@ class CallView {
     const state = call.is_error ? "failed" : call.state;
     const text = call.arguments;
     this.root.dataset.state = state;
-    say(this.state, STATE[state] ?? state);
+    const asks = state === "asked" ? "asks to run" : "waits for approval";
+    say(this.state, ["asked", "approval"].includes(state) ? asks : state);
     say(this.brief, call.arguments.length > 2 ? text.replace(/\s+/g, " ").slice(0, 120) : "");
     say(this.given, text);
     say(this.result, call.result);
@@ -983,10 +973,13 @@ class Options {
     return TYPED.exec(value.slice(0, selectionStart));
   }
 
-  /** Ask the kernel when an @ stands before the caret. */
+  /** Ask the kernel what to offer for an @ before the caret; until it answers, what still fits. */
   look() {
     const typed = this.#typed();
     if (!typed) return this.close();
+    const begun = typed[1].toLowerCase();
+    this.chat.items = this.chat.items.filter(({ name }) => name.toLowerCase().startsWith(begun));
+    if (!this.root.hidden) this.paint();
     this.open = true;
     this.chat.asking = unique();
     this.chat.send({ kind: "complete", request: this.chat.asking, prefix: typed[1] });
@@ -1160,8 +1153,9 @@ class Panel {
   #paintNotice() {
     const { gone, notice, bad, undoable } = this.chat;
     const text = gone ? GONE : notice;
-    this.notice.className = `nba-notice ${gone || bad ? "nba-error" : ""}`;
-    this.notice.role = gone || bad ? "alert" : "status";
+    const alarm = gone || bad;
+    this.notice.className = `nba-notice ${alarm ? "nba-error" : ""}`;
+    this.notice.role = alarm ? "alert" : "status";
     this.notice.hidden = !text;
     if (this.notice.firstElementChild?.textContent === text) return;
     const click = () => this.#dismiss({ kind: "restore" });
