@@ -42,7 +42,7 @@ class PanelKernel(Kernel):
         """Have what is said from now on run on a subshell, as JupyterLab does."""
         client = self._client
         client.control_channel.send(client.session.msg("create_subshell_request", {}))
-        reply = client.get_control_msg(timeout=10)
+        reply = client.get_control_msg(timeout=60)
         self.subshell = reply["content"]["subshell_id"]
 
     def say(self, content: object) -> None:
@@ -53,7 +53,7 @@ class PanelKernel(Kernel):
         message["header"]["subshell_id"] = self.subshell
         client.shell_channel.send(message)
 
-    def listen(self, until: Callable[[], bool], timeout: float = 20) -> float:
+    def listen(self, until: Callable[[], bool], timeout: float = 60) -> float:
         """Hear until something is the case; returns when that was, on the monotonic clock."""
         deadline = time.monotonic() + timeout
         while not until():
