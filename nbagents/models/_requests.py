@@ -54,10 +54,10 @@ def is_loopback(url: str) -> bool:
 
     ``localhost`` and names below it are loopback by RFC 6761, section 6.3.
     """
-    host = (urlsplit(url).hostname or "").rstrip(".")
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
     try:
+        host = (urlsplit(url).hostname or "").rstrip(".")
+        if host == "localhost" or host.endswith(".localhost"):
+            return True
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

@@ -40,7 +40,8 @@ class Secret(Generic[T]):
 
     Args:
         value: What to hold.
-        variable: The environment variable that it came from.
+        variable: The environment variable that it came from; empty for what is no secret, and
+            stands in where none is needed. It is pickled as None.
     """
 
     __slots__ = ("__weakref__", "_reveal", "_variable")
@@ -68,6 +69,8 @@ class Secret(Generic[T]):
     def __reduce__(self) -> tuple[Any, ...]:
         if self._variable is None:
             _refuse()
+        if not self._variable:
+            return _nothing, ()
         return _from_environment, (self._variable,)
 
 
@@ -218,6 +221,10 @@ def _refuse() -> NoReturn:
         "written nowhere; keep the key in an environment variable such as OPENAI_API_KEY, or make "
         "the client where it is used."
     )
+
+
+def _nothing() -> None:
+    return None
 
 
 def _from_environment(variable: str) -> Secret[str]:

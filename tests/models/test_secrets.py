@@ -326,3 +326,18 @@ async def test_what_the_user_was_handling_is_left_alone() -> None:
                     await client.create(HI)
     assert str(kept) == f"about {KEY}"
     assert kept.__traceback__.tb_next.tb_frame.f_locals == {"mine": f"about {KEY}"}
+
+
+def test_a_client_that_needs_no_key_is_pickled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    client = OpenAIChatCompletionClient(model="gpt-4o", base_url="http://localhost:11434/v1")
+    assert repr(pickle.loads(pickle.dumps(client))) == repr(client)
+
+
+def test_an_address_in_the_environment_that_is_none_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://ada:{KEY}@[host")
+    with pytest.raises(ConfigurationError, match="base_url is no HTTP address") as caught:
+        resolve("openai:gpt-4o").client()
+    assert KEY not in str(caught.value)
