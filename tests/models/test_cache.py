@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from nbagents.errors import ConfigurationError, RateLimitError
+from nbagents.errors import ConfigurationError, NotKeptWarning, RateLimitError
 from nbagents.messages import CreateResult, StreamChunk, UserMessage
 from nbagents.models import (
     CacheStore,
@@ -148,6 +148,24 @@ async def test_a_value_that_is_none_of_ours_is_asked_anew() -> None:
 
     cache = ChatCompletionCache(ScriptedClient("one", "two"), Spoilt())
     assert [(await cache.create(HI)).content for _ in range(2)] == ["one", "two"]
+
+
+@pytest.mark.parametrize("way", ["create", "create_stream"])
+async def test_a_reply_that_cannot_be_kept_is_given_all_the_same(way: str) -> None:
+    class Full(InMemoryStore[str]):
+        def set(self, key: str, value: str) -> None:
+            raise OSError(f"no room for {key[:0]}it")
+
+    cache = ChatCompletionCache(ScriptedClient("one"), Full())
+    with pytest.warns(NotKeptWarning, match=r"The reply is not kept in the cache\. no room for it"):
+        result = await _result_of(cache, way)
+    assert result.content == "one"
+
+
+async def _result_of(client: ChatCompletionCache, way: str) -> Any:
+    if way == "create":
+        return await client.create(HI)
+    return [event async for event in client.create_stream(HI)][-1]
 
 
 def test_a_store_gives_what_it_was_given_and_else_the_default(store: CacheStore[str]) -> None:

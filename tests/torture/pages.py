@@ -29,6 +29,7 @@ SETUP = """import os
 os.environ.update(OPENAI_API_KEY="x", OPENAI_BASE_URL="{}")
 %load_ext nbagents"""
 RUN = "pwned++"
+TRIES = 4
 HOLES = {
     "script": f"<script>window.pwned = 1; window.{RUN}</script>",
     "image": f'<img src="{CANARY}/planted.png">',
@@ -103,7 +104,10 @@ def _in_lab(window: Window, server: LoopbackServer, names: Sequence[str]) -> Ite
     before = window.page.evaluate(AROUND)
     odd, moved, unseen, times = [], [], [], {}
     for number, name in enumerate(names, 2):
-        times[name] = _shown(notebook, server, number, HOSTILE[name])
+        tries = [_shown(notebook, server, number, HOSTILE[name])]
+        while tries[-1] > 1_000 and len(tries) < TRIES:  # the machine may be busy
+            tries.append(_shown(notebook, server, number, HOSTILE[name]))
+        times[name] = min(tries)
         if times[name] < 0:
             unseen.append(name)
         inside = _inside(notebook, number)

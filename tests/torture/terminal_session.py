@@ -36,6 +36,7 @@ from nbagents.testing._script import ScriptedReply
 from nbagents.tools import FunctionTool
 from tests.rendering.hostile import HOSTILE
 
+TRIES = 4
 LONGEST = 4_000  # characters, but for the reply itself
 PLAIN = ScriptedReply(words="Ok.")
 shell: Any = get_ipython()
@@ -141,6 +142,16 @@ def mendable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def quickest(show: Callable[[], object]) -> float:
+    """The seconds it takes; of several tries where it is slow, as the machine may be busy."""
+    times: list[float] = []
+    while len(times) < TRIES and min(times, default=1.0) >= 1.0:
+        started = time.monotonic()
+        show()
+        times.append(time.monotonic() - started)
+    return min(times)
+
+
 def main() -> None:
     """Show all of them."""
     shell.run_line_magic("load_ext", "nbagents")
@@ -148,9 +159,7 @@ def main() -> None:
     for name in sys.argv[1:]:
         for place, show in places(HOSTILE[name]).items():
             print(f"\n@@{json.dumps([name, place])}", flush=True)
-            started = time.monotonic()
-            show()
-            print(f"\n@@{time.monotonic() - started}", flush=True)
+            print(f"\n@@{quickest(show)}", flush=True)
     if not sys.argv[1:]:
         print('\n@@["planted", "planted"]\n' + "\x1b[31m" + "\x1b]0;x\x07", flush=True)
     server.__exit__(None, None, None)

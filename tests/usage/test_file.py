@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from nbagents.errors import ConfigurationError
+from nbagents._sqlite import Database
+from nbagents.errors import ConfigurationError, NotKeptWarning
 from nbagents.usage import UsageLedger, UsageRecord
 
 FULL = UsageRecord(
@@ -110,6 +111,24 @@ def test_several_kernels_append_at_once_and_one_may_be_killed(path: Path) -> Non
     assert counts.loc[["a", "b"]].to_numpy().tolist() == [[50, 25.0], [50, 25.0]]
     assert counts.loc["killed", "size"] > 20
     assert frame["session"].nunique() == 3
+
+
+def test_a_record_that_cannot_be_written_waits_and_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise ConfigurationError("No room.")
+
+    ledger = UsageLedger()
+    end = ledger.persist(path)
+    monkeypatch.setattr(Database, "put", full)
+    with pytest.warns(NotKeptWarning, match=r"^No room\. .* waits to be kept\.$"):
+        ledger.add(FULL)
+    assert ledger.records == (FULL,)
+    monkeypatch.undo()
+    ledger.add(BARE)
+    end()
+    assert len(UsageLedger.read(path)) == 2
 
 
 def test_a_file_that_is_missing_or_no_database_is_told(path: Path, tmp_path: Path) -> None:
