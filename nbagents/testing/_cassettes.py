@@ -69,6 +69,8 @@ class Use:
         return [
             _told(event["cassette"], tapes[event["cassette"]].records[event["number"]])
             for event in news
+            # Kernels that share a cassette do not number alike.
+            if event["number"] < len(tapes[event["cassette"]].records)
         ]
 
     def unused(self) -> dict[Path, list[Record]]:

@@ -258,8 +258,12 @@ def _folder_of(config: pytest.Config) -> Path:
 
 def _end(config: pytest.Config, use: Use, *, whole: bool) -> None:
     """Look at what was used of a cassette; what a part of the tests left is no news."""
+    from nbagents.errors import ConfigurationError
     from nbagents.testing._cassettes import complain
 
-    config.stash.setdefault(_recorded, []).extend(use.recorded())
-    if whole:
-        complain(use, strict=config.getoption("--nbagents-strict"))
+    try:
+        config.stash.setdefault(_recorded, []).extend(use.recorded())
+        if whole:
+            complain(use, strict=config.getoption("--nbagents-strict"))
+    except ConfigurationError as error:  # the file is none
+        pytest.fail(str(error), pytrace=False)

@@ -96,5 +96,38 @@ def test_a_project_that_does_not_use_it_pays_for_nothing():
     }
 
 
+ALONE = ("no:nbval", "no:nbmake", "no:xdist", "no:asyncio")
+
+
+@pytest.mark.parametrize(("without", "outcome"), [(ALONE, {"passed": 1}), (("no:nbagents",), {})])
+def test_it_warns_of_nothing_without_other_plugins_and_is_gone_when_switched_off(
+    pytester, without, outcome
+):
+    pytester.makepyfile("def test_it(chat_client): assert chat_client('Hello')")
+    options = [option for name in without for option in ("-p", name)]
+    finished = pytester.runpytest_subprocess("-W", "error", "-p", "no:asyncio", *options)
+    finished.assert_outcomes(**outcome or {"errors": 1})
+    assert "arning" not in finished.stdout.str() + finished.stderr.str()
+
+
+def test_a_cassette_that_is_none_is_told_in_one_line(pytester, run):
+    module = pytester.makepyfile("def test_it(cassette): pass")
+    folder = module.parent / "cassettes" / module.stem
+    folder.mkdir(parents=True)
+    (folder / "test_it.jsonl").write_text("hello\n", encoding="utf-8")
+    finished = run()
+    finished.assert_outcomes(passed=1, errors=1)
+    finished.stdout.fnmatch_lines(["*test_it.jsonl is no cassette that this nbagents reads: *"])
+    assert "Traceback" not in finished.stdout.str()
+    assert "_cassettes.py" not in finished.stdout.str()
+
+
+def test_where_nothing_is_missing_recording_says_so(pytester, run):
+    pytester.makepyfile("def test_it(cassette): pass")
+    finished = run("--nbagents-record")
+    finished.assert_outcomes(passed=1)
+    finished.stdout.fnmatch_lines(["Nothing was missing: nothing is recorded, *"])
+
+
 def test_this_suite_itself_makes_no_request_beyond_this_computer():
     assert os.environ["NBAGENTS_REQUESTS"] == "loopback"
