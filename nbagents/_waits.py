@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 __all__ = ["listener_to_waits", "told_of_waits", "waiting_for"]
@@ -29,7 +29,9 @@ def told_of_waits(listener: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        _listener.reset(token)
+        # A coroutine that is thrown away with its event loop ends in somebody else's context.
+        with suppress(ValueError):
+            _listener.reset(token)
 
 
 @contextmanager

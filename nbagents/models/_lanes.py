@@ -13,7 +13,7 @@ import asyncio
 from asyncio import CancelledError
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from nbagents._waits import waiting_for
@@ -93,7 +93,8 @@ class Lanes:
         self._end()
         if not lane.taken and lane in self._lanes[_KEPT:]:
             self._lanes.remove(lane)
-            await lane.keeper.aclose()
+            with suppress(RuntimeError):  # the whole client is being closed just now
+                await lane.keeper.aclose()
 
     def _has_room(self) -> bool:
         return self._taken < self._most and self._begun < _ABREAST
