@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +12,9 @@ import pytest
 from nbagents.errors import ConfigurationError
 from nbagents.testing import LoopbackServer
 from nbagents.testing.faults import FAULTS
+from tests.faults.page import PAGE, tables
 from tests.faults.ways import WAYS, Room, room
+from tests.test_pages import programs
 
 
 @pytest.fixture(scope="module", name="room")
@@ -42,7 +45,20 @@ def test_each_says_in_one_line_what_it_is() -> None:
     assert [what for what, count in Counter(whats).items() if count > 1] == []
 
 
+def test_the_page_lists_them_all() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert text[text.index("## ") :] == tables(), "write it anew: python -m tests.faults.page"
+
+
 def test_a_name_that_is_none_is_told_with_the_nearest() -> None:
     server = LoopbackServer()
     with pytest.raises(ConfigurationError, match="Did you mean 'gzip_bomb'"):
         server.will_misbehave("gzip_bom")
+
+
+async def test_the_program_on_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.warns(UserWarning, match="not a model known here"):
+        await asyncio.to_thread(exec, programs("misbehaviour.md"), {})
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "Hello wörld 😀."
+    assert second.startswith("IncompleteReplyError: ")

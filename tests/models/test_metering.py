@@ -71,6 +71,18 @@ async def test_a_broken_reply_is_a_row_with_estimated_tokens(
     assert (row.prompt_tokens, row.completion_tokens) == (3, 1)
 
 
+async def test_of_a_long_reply_that_was_left_the_beginning_stands_for_the_whole() -> None:
+    ledger = UsageLedger()
+    client = MeteredChatCompletionClient(ScriptedClient("word\n " * 40_000), ledger)
+    stream = client.create_stream(PROMPT)
+    for _ in range(30_000):
+        await anext(stream)
+    await stream.aclose()
+    (row,) = ledger.records
+    assert row.completion_tokens == pytest.approx(30_000, rel=0.05)
+    assert (row.status, row.estimated) == ("cancelled", True)
+
+
 async def test_a_request_the_server_turned_away_has_unknown_tokens() -> None:
     ledger = UsageLedger()
     client = MeteredChatCompletionClient(

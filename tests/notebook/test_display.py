@@ -253,6 +253,15 @@ def test_whatever_the_models_speed_messages_and_bytes_stay_bounded(text: str, ra
     assert sum(len(json.dumps(data)) + envelope for data in [*sent, bundle]) <= 300_000
 
 
+def test_of_a_very_long_reply_only_the_end_is_sent_while_it_grows() -> None:
+    publisher = play("word " * 400_000, rate=100_000)
+    sent = [len(output["data"].get("text/html", "")) for output in publisher.outputs]
+    assert sum(sent) < 1_000_000  # of 2,000,000 characters
+    last = publisher.outputs[-1]["data"]["text/html"]
+    assert " characters so far; all of it is shown when it is complete" in last
+    assert last.count("word ") == 400
+
+
 def test_a_finished_block_is_never_sent_again() -> None:
     paragraphs = [f"Paragraph {number} has its own words, some of them." for number in range(40)]
     sent = play("\n\n".join(paragraphs), rate=30).outputs

@@ -344,3 +344,15 @@ def test_a_reply_costs_at_most_six_times_its_length_and_300_bytes_a_paint(
         changes = transcript.take()
         sent += sum(len(json.dumps(change, ensure_ascii=False).encode()) for change in changes)
     assert sent <= 6 * len(text.encode()) + 300 * paints
+
+
+def test_a_very_long_text_grows_by_its_end_alone_and_is_whole_when_it_settles() -> None:
+    text, sent = GrowingText(), 0
+    for _ in range(100):
+        text.feed("word " * 4_000)
+        growth = text.growth()
+        sent += len("".join(growth.html)) if growth is not None else 0
+    assert sent < 600_000  # of 2,000,000 characters
+    assert "2,000,000 characters so far" in text.blocks[-1]
+    text.settle(text.markdown)
+    assert "".join(text.blocks).count("word ") == 400_000

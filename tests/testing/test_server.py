@@ -118,6 +118,24 @@ def test_errors_have_status_headers_and_details(server):
     assert (caught.value.code, caught.value.body["message"]) == ("rate", "Slow down")
 
 
+def test_a_reply_can_be_told_to_quote_the_key(server):
+    server.will_reply(completion("Your key is {key}.").but(echoes=True))
+    assert ask(sdk(server)).choices[0].message.content == "Your key is k."
+
+
+def test_it_misbehaves_by_name_and_says_what_is_to_come_of_it(server, post):
+    fault = server.will_misbehave("http_1_0")
+    response = post()
+    assert (response.version, response.headers["connection"]) == (10, "close")
+    assert b"data: [DONE]" in response.read()
+    assert fault.wanted.text == "Hello wörld 😀."
+
+
+def test_redirects_lead_to_the_other_host(server, post):
+    server.will_misbehave("elsewhere_307", elsewhere="localhost:1")
+    assert post().headers["location"] == "http://localhost:1/v1/chat/completions"
+
+
 def test_a_body_without_length_ends_with_the_connection(server, post):
     server.will_reply(stream("x", done=False).but(framing="close"))
     response = post()
