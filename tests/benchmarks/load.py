@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
 
 from tests.benchmarks.contenders import CONTENDERS, Contender
@@ -51,7 +52,7 @@ def measure(contender: str, address: str, streams: int, chunks: int, per_second:
     numbers = map(str, (streams, chunks, per_second))
     done = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.load", contender, address, *numbers],
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
@@ -61,11 +62,15 @@ def measure(contender: str, address: str, streams: int, chunks: int, per_second:
 async def _measure(name: str, address: str, streams: int, chunks: int, per_second: int) -> Load:
     _allow_files()
     contender = CONTENDERS[name](f"{address}/times/{chunks}/per-second/{per_second}/v1")
-    await _read(CONTENDERS[name](f"{address}/times/2/per-second/100/v1"))  # imports, caches
+    warm = CONTENDERS[name](f"{address}/times/2/per-second/100/v1")
+    await _read(warm, Counter())  # imports, caches
     ideal = (chunks + AROUND - 1) / per_second
     before, started, worked = _peak(), time.monotonic(), time.process_time()
-    lateness = await asyncio.gather(*(_read(contender) for _ in range(streams)))
+    errors: Counter[str] = Counter()
+    lateness = await asyncio.gather(*(_read(contender, errors) for _ in range(streams)))
     seconds, worked = time.monotonic() - started, time.process_time() - worked
+    for error, times in errors.items():
+        print(f"{times} streams of {name} were cut by {error}", file=sys.stderr)
     every = sorted(each for stream in lateness for each in stream)
     return Load(
         streams=streams,
@@ -77,12 +82,12 @@ async def _measure(name: str, address: str, streams: int, chunks: int, per_secon
     )
 
 
-async def _read(contender: Contender) -> list[float]:
+async def _read(contender: Contender, errors: Counter[str]) -> list[float]:
     """How late each chunk of a stream was; none of them when it did not end well."""
     try:
         return [time.monotonic() - float(piece) async for piece in contender.stream()]
     except Exception as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        errors[type(error).__name__] += 1
         return []
 
 
