@@ -25,10 +25,11 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,}")
 def holds_secret(value: Any, known: Iterable[str] = ()) -> bool:
     """Whether any text in ``value`` holds a known secret, or what looks like a key.
 
-    Also where it is encoded: as in a URL, in JSON, or in base64.
+    Also where it is encoded: as in a URL, in JSON, or in base64; and a text whose name in an
+    object says that it is one, such as ``password``.
     """
     forms = [form for secret in known for form in forms_of(secret)]
-    return any(
+    return _is_named_so(value) or any(
         any(form in text for form in forms) or any(map(holds_key, _readings(text)))
         for text in _texts(value)
     )
@@ -56,6 +57,17 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, Iterable):
         for part in value:
             yield from _texts(part)
+
+
+def _is_named_so(value: Any) -> bool:
+    if isinstance(value, Record):
+        return _is_named_so([value.request, value.details])
+    if isinstance(value, Mapping):
+        named = (part for name, part in value.items() if named_like_secret(str(name)))
+        return any(isinstance(part, str) and part for part in named) or any(
+            map(_is_named_so, value.values())
+        )
+    return isinstance(value, list | tuple) and any(map(_is_named_so, value))
 
 
 def _readings(text: str) -> Iterator[str]:

@@ -92,6 +92,18 @@ async def test_a_key_as_the_name_of_something_is_a_key_too(path: Path) -> None:
         assert server.requests == []
 
 
+async def test_what_is_called_a_password_is_one(path: Path) -> None:
+    extra = {"extra_body": {"plugin": {"api_key": "hunter2"}}}
+    asks = {"password": {"type": "string"}}
+    schema = {"name": "f", "parameters": {"type": "object", "properties": asks}}
+    with LoopbackServer() as server:
+        client = recording(server, path)
+        with pytest.raises(ConfigurationError, match="looks like a key"):
+            await client.create(say("Hi"), extra_create_args=extra)
+        await client.create(say("Hi"), tools=[schema])  # to ask for one is no secret
+    assert client.recorded == 1
+
+
 @pytest.mark.filterwarnings("ignore:The reply is not recorded")
 @pytest.mark.parametrize("form", FORMS)
 async def test_a_key_in_a_reply_is_not_written(path: Path, form: str) -> None:
