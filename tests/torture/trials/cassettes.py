@@ -105,7 +105,9 @@ def _in_two_workers(copies: int, folder: Path, book: NotebookNode, *options: str
 
 
 def _client(book: NotebookNode, folder: Path) -> NotebookClient:
-    return NotebookClient(book, timeout=120, resources={"metadata": {"path": str(folder)}})
+    resources = {"metadata": {"path": str(folder)}}
+    # What is printed a kernel sends in as many pieces as its clock will have it.
+    return NotebookClient(book, timeout=120, coalesce_streams=True, resources=resources)
 
 
 def _outputs(book: NotebookNode) -> str:
