@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from urllib.parse import quote, quote_plus
@@ -17,10 +18,25 @@ _TELLTALE = 8  # characters of a key by which it is known where a text was cut i
 
 def without(text: str, secrets: Iterable[str]) -> str:
     """Mask secrets in ``text``: in each of their forms, and where the text cuts them."""
-    for secret in secrets:
-        for form in forms_of(secret):
-            text = _masked(text, form)
-    return text
+    forms = {form for secret in secrets for form in forms_of(secret)}
+    beginnings = {form[:_TELLTALE] for form in forms}
+    if not any(beginning in text for beginning in beginnings):
+        return text
+    # The longest of all: of two forms that begin alike, one would leave the end of the other.
+    pattern = re.compile("|".join(map(re.escape, sorted(beginnings, key=len, reverse=True))))
+    pieces, end = [], 0
+    while found := pattern.search(text, end):
+        at = found.start()
+        pieces += text[end:at], "***"
+        end = at + max(_in_common(text, at, form) for form in forms)
+    return "".join((*pieces, text[end:]))
+
+
+def _in_common(text: str, at: int, form: str) -> int:
+    """How much of a form stands at a place in the text; 0 when it is too little to tell."""
+    if not text.startswith(form[:_TELLTALE], at):
+        return 0
+    return next(size for size in range(len(form), 0, -1) if text.startswith(form[:size], at))
 
 
 @lru_cache(maxsize=64)
@@ -52,13 +68,3 @@ def _base64(secret: bytes) -> Iterator[str]:
 def _lower_escapes(url: str) -> str:
     first, *rest = url.split("%")
     return "%".join([first, *(each[:2].lower() + each[2:] for each in rest)])
-
-
-def _masked(text: str, form: str) -> str:
-    pieces: list[str] = []
-    beginning, end = form[:_TELLTALE], 0
-    while (at := text.find(beginning, end)) >= 0:
-        size = next(n for n in range(len(form), 0, -1) if text.startswith(form[:n], at))
-        pieces += text[end:at], "***"
-        end = at + size
-    return "".join((*pieces, text[end:]))
