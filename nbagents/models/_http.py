@@ -28,6 +28,7 @@ KEEP_ALIVE = 180.0
 
 _ERROR_BODY_SECONDS = 5.0
 _MOST_REDIRECTS = 20
+_GLANCES = 10  # by which the time to connect is measured
 
 
 class Progress:
@@ -35,10 +36,12 @@ class Progress:
 
     Attributes:
         sent: Whether any of it was sent to the server.
+        connecting: Whether this attempt has no connection yet.
     """
 
     def __init__(self) -> None:
         self.sent = False
+        self.connecting = True
         self._bare: Any = None  # a connection that has not ended its TLS handshake
 
     async def note(self, event: str, info: Mapping[str, Any]) -> None:
@@ -50,6 +53,7 @@ class Progress:
         elif event.endswith("send_request_headers.started"):
             self._bare = None
             self.sent = True
+            self.connecting = False
 
     async def abandon(self) -> None:
         """Close what the HTTP library leaves open when it is cancelled in the TLS handshake."""
@@ -93,31 +97,29 @@ def http_client(
         async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
             here = progress.get() or Progress()
             here.sent = here.sent or transport is not None
+            here.connecting = transport is None
             request.extensions["trace"] = here.note
             try:
-                return await self._send_in_time(request, options)
+                return await self._send_in_time(request, options, here)
             except BaseException:
                 await here.abandon()
                 raise
 
         async def _send_in_time(
-            self, request: httpx2.Request, options: dict[str, Any]
+            self, request: httpx2.Request, options: dict[str, Any], here: Progress
         ) -> httpx2.Response:
             timeouts = dict(request.extensions.get("timeout", {}))
             # Our deadlines watch the reading; the client's would count each piece alone.
-            first_byte = timeouts.pop("read", None)
+            first_byte, connect = timeouts.pop("read", None), timeouts.pop("connect", None)
             request.extensions["timeout"] = timeouts
             try:
                 async with asyncio.timeout(first_byte) as deadline:
-                    response = await self._send_within(request, options)
+                    with _Patience(connect, here, deadline) as patience:
+                        response = await self._send_within(request, options)
             except TimeoutError as error:
                 if not deadline.expired():
                     raise
-                raise RequestTimeoutError(
-                    f"{request.url.host} did not begin to answer within {first_byte:g} s. Try "
-                    "again, or allow more with limits=Limits(first_byte=...).",
-                    retryable=True,
-                ) from error
+                raise _too_late(request, first_byte, patience) from error
             return await _bounded(response, limits) if response.is_error else response
 
         async def _send_within(
@@ -148,6 +150,62 @@ def http_client(
         transport=transport,
         verify=tls_context() if transport is None else False,
     )
+
+
+def _too_late(request: httpx2.Request, first_byte: float | None, patience: _Patience) -> Exception:
+    import httpx2
+
+    if patience.over:
+        return httpx2.ConnectTimeout("no connection", request=request)
+    return RequestTimeoutError(
+        f"{request.url.host} did not begin to answer within {first_byte:g} s. Try "
+        "again, or allow more with limits=Limits(first_byte=...).",
+        retryable=True,
+    )
+
+
+class _Patience:
+    """Ends an attempt that has not connected in time, as the event loop has seen it.
+
+    Counted in turns of a timer: seconds in which the loop was busy elsewhere, or the process had
+    no processor, are no fault of the server's.
+
+    Args:
+        seconds: How long an attempt may connect; None for ever.
+        here: Tells when it has.
+        deadline: What to let run out.
+
+    Attributes:
+        over: Whether that has happened.
+    """
+
+    def __init__(self, seconds: float | None, here: Progress, deadline: asyncio.Timeout) -> None:
+        self.over = False
+        self._pause = None if seconds is None else seconds / _GLANCES
+        self._here = here
+        self._deadline = deadline
+        self._glances = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> _Patience:
+        self._wait()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _wait(self) -> None:
+        if self._pause is not None and self._here.connecting:
+            self._timer = asyncio.get_running_loop().call_later(self._pause, self._glance)
+
+    def _glance(self) -> None:
+        self._glances += 1
+        if self._glances < _GLANCES:
+            self._wait()
+        elif self._here.connecting:
+            self.over = True
+            self._deadline.reschedule(asyncio.get_running_loop().time())
 
 
 def _check_redirect(here: httpx2.URL, there: httpx2.URL) -> None:

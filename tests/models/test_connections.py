@@ -13,11 +13,13 @@ from typing import Any
 import httpx2
 import pytest
 
-from nbagents.errors import ConfigurationError, ProtocolError
+from nbagents.errors import ConfigurationError, ProtocolError, RequestTimeoutError
 from nbagents.messages import LLMMessage, UserMessage
 from nbagents.models._http import KEEP_ALIVE
+from nbagents.models._limits import Limits
 from nbagents.models._openai import OpenAIChatCompletionClient
 from nbagents.usage import ledger
+from tests.notebook.streams import unanswering_port
 from tests.support import HELLO, Server, answer, completion, stream
 
 HI: list[LLMMessage] = [UserMessage(content="hi", source="ada")]
@@ -267,3 +269,34 @@ async def test_a_request_that_is_cancelled_in_the_tls_handshake_leaves_no_socket
             assert client.total_usage().prompt_tokens == 0
             assert ledger.records[records].status == "cancelled"
             assert ledger.records[records].prompt_tokens is None
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_what_does_not_connect_in_time_is_told(tls: bool) -> None:
+    with unanswering_port() as full, socket.create_server(("127.0.0.1", 0)) as mute:
+        base_url = (
+            f"https://127.0.0.1:{mute.getsockname()[1]}" if tls else f"http://127.0.0.1:{full}"
+        )
+        async with OpenAIChatCompletionClient(
+            model="gpt-4o",
+            api_key="x",
+            base_url=f"{base_url}/v1",
+            max_retries=0,
+            limits=Limits(connect=0.2),
+        ) as client:
+            began = time.monotonic()
+            with pytest.raises(RequestTimeoutError, match=r"Limits\(connect=...\)"):
+                await client.create(HI)
+        assert time.monotonic() - began >= 0.2
+
+
+async def test_a_loop_that_is_busy_elsewhere_is_no_fault_of_the_server() -> None:
+    with Server(answer(200, completion())) as server:
+        async with client_of(server) as client:
+            await client.create(HI)  # the SDK is imported
+        async with client_of(server, max_retries=0, limits=Limits(connect=0.1)) as client:
+            asked = asyncio.create_task(client.create(HI))
+            while not asked.done():
+                await asyncio.sleep(0)
+                time.sleep(0.12)  # noqa: ASYNC251 - that is what others do
+            assert (await asked).content == "Hello world"
