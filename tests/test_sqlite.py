@@ -102,6 +102,17 @@ def test_a_row_that_cannot_be_read_costs_no_other(database: Database, path: Path
         assert database.rows() == [*ROWS[:77], *ROWS[78:], LONG]
 
 
+@pytest.mark.parametrize(("found", "instead"), [(b"\x0a", b"\x0d"), (b"0180", b"0000")])
+def test_damage_is_told_before_somebody_comes_across_it(
+    database: Database, path: Path, found: bytes, instead: bytes
+) -> None:
+    database.close()
+    last_page = path.read_bytes().index(f"{MARK}0180".encode()) // PAGE * PAGE
+    spoil(path, path.read_bytes().index(found, last_page), instead)
+    with pytest.warns(DamagedFileWarning, match="records were found again"):
+        assert database.get(f"{MARK}0001") == ROWS[1]
+
+
 def test_a_file_that_somebody_else_uses_is_not_mended(database: Database, path: Path) -> None:
     other = Database(path, TABLE)
     assert len(other) == 201

@@ -154,6 +154,12 @@ async def _shown_as_it_runs(arguments: str) -> None:
 FLOATS = {"nan": float("nan"), "inf": float("inf")}
 
 
+def test_letters_that_nobody_sees_are_written_out() -> None:
+    arguments = json.dumps({"what": "rm\u3164 -rf\ufe0f \u2800x"})
+    line = call_line(FunctionCall(id="1", name="change", arguments=arguments))
+    assert line == "change(what='rm\\u3164 -rf\\ufe0f \\u2800x')"
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_nothing_of_a_call_is_cut_off_or_unseen(name: str) -> None:
     text = HOSTILE[name]

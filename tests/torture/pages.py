@@ -75,7 +75,9 @@ INSIDE = """outputs => {
 }"""
 AROUND = """() => ({
     pwned: "pwned" in window, title: document.title,
-    cells: document.querySelectorAll(".jp-Cell").length,
+    // JupyterLab puts cells into the page as they come into sight.
+    cells: window.jupyterapp?.shell.currentWidget.content.widgets.length
+        ?? document.querySelectorAll(".jp-Cell").length,
     frames: document.querySelectorAll("iframe, frame, object, embed, base, form").length,
     body: ["display", "opacity", "visibility", "position"].map(
         name => getComputedStyle(document.body)[name]),

@@ -273,12 +273,16 @@ async def test_a_cassette_below_the_working_folder_is_named_from_there(
         await replay(path).create(say("Hi"))
 
 
-async def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+async def test_a_place_that_cannot_be_written_is_told_before_anything_is_sent(
+    tmp_path: Path,
+) -> None:
     in_the_way = tmp_path / "file"
-    recording = RecordingChatCompletionClient(ScriptedClient("Hello"), in_the_way / "tour.jsonl")
+    live = ScriptedClient("Hello")
+    recording = RecordingChatCompletionClient(live, in_the_way / "tour.jsonl")
     in_the_way.touch()
     with pytest.raises(ConfigurationError, match=r"tour\.jsonl cannot be written"):
         await recording.create(say("Hi"))
+    assert live.requests == []
 
 
 async def test_what_the_model_does_not_see_makes_no_difference(path: Path) -> None:
