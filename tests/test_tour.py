@@ -34,7 +34,7 @@ def test_cells_and_outputs_are_printed_and_kept(tmp_path: Path) -> None:
     prose = "# A title\n\nWords that are\nfolded where the window ends, which is at sixty columns."
     cells = [new_markdown_cell(prose), new_code_cell("print('one')\n6 * 7")]
     runner = start(tmp_path, *cells)
-    printed, _ = runner.communicate(timeout=60)
+    printed, _ = runner.communicate(timeout=300)
     assert printed.splitlines() == [
         "# A title",
         "",
@@ -73,7 +73,7 @@ def test_a_growing_output_is_printed_before_its_cell_ends(tmp_path: Path) -> Non
         (tmp_path / "go").touch()
         assert runner.stdout.readline() == "  second\n"
         runner.stdout.read()
-    assert runner.wait(timeout=60) == 0
+    assert runner.wait(timeout=300) == 0
 
 
 def test_lab_is_opened_on_a_copy_that_keeps_what_was_done_in_it(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_lab_is_opened_on_a_copy_that_keeps_what_was_done_in_it(tmp_path: Path) 
 
 def test_a_failed_cell_stops_the_tour_and_is_shown(tmp_path: Path) -> None:
     runner = start(tmp_path, new_code_cell("1 / 0"), new_code_cell("print('never')"))
-    printed, _ = runner.communicate(timeout=60)
+    printed, _ = runner.communicate(timeout=300)
     assert "The notebook stopped: ZeroDivisionError: division by zero" in printed
     assert "\x1b" not in printed
     assert "> print('never')" not in printed

@@ -101,7 +101,7 @@ class Kernel:
         self._manager.start_kernel(env=self._environment, cwd=str(ROOT))
         self._client: BlockingKernelClient = self._manager.client()
         self._client.start_channels()
-        self._client.wait_for_ready(timeout=60)
+        self._client.wait_for_ready(timeout=180)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -109,7 +109,7 @@ class Kernel:
         self._manager.shutdown_kernel(now=True)
 
     def run(
-        self, code: str, timeout: float = 60, answer: Callable[[str], str] | None = None
+        self, code: str, timeout: float = 180, answer: Callable[[str], str] | None = None
     ) -> Cell:
         """Run a cell to its end; ``answer`` replies to what it asks by ``input``."""
         if answer is None:
@@ -125,7 +125,7 @@ class Kernel:
 
     def complete(self, code: str, cursor: int) -> dict[str, Any]:
         """Press Tab."""
-        reply: dict[str, Any] = self._client.complete(code, cursor, reply=True, timeout=60)
+        reply: dict[str, Any] = self._client.complete(code, cursor, reply=True, timeout=180)
         return reply["content"]
 
     def send_to_widget(self, model_id: str, data: dict[str, Any]) -> None:
@@ -137,7 +137,7 @@ class Kernel:
         """Press the stop button."""
         self._manager.interrupt_kernel()
 
-    def wait(self, request: str, timeout: float = 60) -> Cell:
+    def wait(self, request: str, timeout: float = 180) -> Cell:
         """Collect what the cell sends until the kernel is idle again and has replied."""
         cell = Cell()
         deadline = time.monotonic() + timeout
@@ -149,7 +149,7 @@ class Kernel:
                 cell.reply = reply["content"]
         return cell
 
-    def wait_for_output(self, request: str, timeout: float = 60, text: str = "[") -> Cell:
+    def wait_for_output(self, request: str, timeout: float = 180, text: str = "[") -> Cell:
         """Collect what the cell sends until there is some of it to see, with ``text`` in it."""
         cell = Cell()
         deadline = time.monotonic() + timeout

@@ -35,7 +35,7 @@ def _terminal(*cells: str) -> str:
     command = [sys.executable, "-m", "IPython", "--no-banner", "--colors=NoColor", "-c", run]
     environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, env=environment
+        command, capture_output=True, text=True, timeout=300, check=False, env=environment
     )
     return done.stdout + done.stderr
 
@@ -48,7 +48,7 @@ def test_nbclient_leaves_the_same_output_live_and_final(
         monkeypatch.delenv("PYTEST_CURRENT_TEST", raising=False)
     server.will_reply("**Four.**")
     notebook = _notebook("%%chat\n2 + 2?")
-    NotebookClient(notebook, timeout=60).execute()
+    NotebookClient(notebook, timeout=300).execute()
     (output,) = notebook.cells[1].outputs
     assert set(output["data"]) == {"text/html", "text/markdown", "text/plain"}
     assert "<strong>Four.</strong>" in output["data"]["text/html"]
@@ -59,7 +59,7 @@ def test_nbclient_stops_at_a_failed_reply(server: LoopbackServer) -> None:
     server.will_reply(error(400, "no such thing"))
     notebook = _notebook("%%chat\nHi", "never = 1")
     with pytest.raises(CellExecutionError, match="BadRequestError"):
-        NotebookClient(notebook, timeout=60).execute()
+        NotebookClient(notebook, timeout=300).execute()
     assert notebook.cells[2].execution_count is None
 
 
