@@ -36,7 +36,7 @@ class ScriptedReply:
         pace: Seconds between the words of ``words``.
     """
 
-    steps: Sequence[bytes | float] = ()
+    steps: Sequence[bytes | float] = field(default=(), repr=False)  # which may be gigabytes
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     framing: Framing = "chunked"

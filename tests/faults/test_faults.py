@@ -45,6 +45,10 @@ def test_each_says_in_one_line_what_it_is() -> None:
     assert [what for what, count in Counter(whats).items() if count > 1] == []
 
 
+def test_what_is_sent_by_the_gigabyte_is_not_written_out() -> None:
+    assert len(repr(FAULTS)) < 1_000_000
+
+
 def test_the_page_lists_them_all() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert text[text.index("## ") :] == tables(), "write it anew: python -m tests.faults.page"
