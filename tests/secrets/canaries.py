@@ -53,7 +53,9 @@ def forms(credential: str) -> list[Form]:
         found += [(f"{name} in hexadecimal", part.encode().hex())]
     found += [("in base64", letters) for letters in _base64(credential.encode())]
     found += [("halves exchanged", credential[half:] + credential[:half])]
-    return list({form.encode(): (name.strip(), form.encode()) for name, form in found}.values())
+    # Of the same letters the first name counts.
+    named = {form: name.strip() for name, form in reversed(found)}
+    return [(name, form.encode()) for form, name in named.items()]
 
 
 def _quote_all(text: str) -> str:

@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[2]
 PLACES = (
     "notebook", "comms", "exports", "representations", "copies", "pickles", "tracebacks", "logs",
     "results", "cassette", "cache", "ledger", "agents", "frames", "temporary", "sent", "home",
-    "streams",
+    "streams", "widgets",
 )  # fmt: skip
 """Where is looked; in each stands a leak that was planted, the way it would come there."""
 
@@ -102,8 +102,9 @@ stop = nbagents.ledger.persist("../ledger/usage.sqlite", notebook={marker("ledge
         "%cassette",
         "%cassette --off",
         "panel = nbagents.ChatPanel(ChatAgent(inside.client('key')))\npanel",
-        f"panel.send('Say it in the panel: {marker('comms')}')\npanel.wait()",
+        f"panel.send('Say: {marker('comms')} {marker('widgets')}')\npanel.wait()",
         *(f"panel.send('echo: {echo}')\npanel.wait()" for echo in echoes[:8]),
+        "keep('widgets', 'state.json', inside.json.dumps(panel.get_state(), default=str))",
         f"""\
 tutor = ChatAgent(inside.client("headers"), name="tutor", system_message={marker("agents")!r})
 tutor.ask_sync("Hello")
