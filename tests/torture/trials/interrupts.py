@@ -19,6 +19,7 @@ from tests.torture.points import PARTIAL, Points, serving
 
 CLOSED = 0.1
 """Seconds from the interrupt to the closed socket."""
+PROMPT = 1.0
 HUNG = 10.0
 OUTPUT = ("stream", "display_data", "update_display_data", "error", "clear_output")
 
@@ -162,7 +163,9 @@ def _figures(point: Point, rounds: int, seen: Seen) -> Iterator[Figure]:
         longest = max(seen.closing, default=HUNG)
         yield Figure(f"{point.title}: longest until closed", longest, CLOSED, "s", timed=True)
     longest = max(seen.idling, default=HUNG)
-    yield Figure(f"{point.title}: longest until the prompt is back", longest, 0.5, "s", timed=True)
+    yield Figure(
+        f"{point.title}: longest until the prompt is back", longest, PROMPT, "s", timed=True
+    )
 
 
 class Bench:
