@@ -246,7 +246,7 @@ def test_stopping_leaves_no_connection_open_not_even_one_that_just_came():
 
 
 def test_a_port_that_is_taken_is_an_error(server):
-    with pytest.raises(OSError, match="(?i)address already in use"):
+    with pytest.raises(OSError, match=r"(?i)address already in use"):
         LoopbackServer(server.port).start()
 
 
