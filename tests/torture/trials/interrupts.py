@@ -245,7 +245,9 @@ class Bench:
             self._kernel.wait_for_output(cell, HUNG, "in the tool")
         else:
             assert self._server.reached.wait(HUNG), point
-            time.sleep(0.02 if point.keeps or point.name == "pause" else 0)
+            if point.keeps:
+                self._kernel.wait_for_output(cell, HUNG, PARTIAL)
+            time.sleep(0.02 if point.name == "pause" else 0)
 
     def _faults(self, point: Point, cell: Cell) -> Iterator[str]:
         lines = cell.reply.get("traceback", [])
