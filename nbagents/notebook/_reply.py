@@ -62,6 +62,9 @@ class Reply:
                 self._answer(event)
             case CreateResult():
                 self.result = event
+                if len(event.text) == len(self._text):  # the same, which may be megabytes
+                    self._text = Pieces()
+                    self._text.add(event.text)
 
     def leave(self, status: str = "") -> None:
         """Leave the reply as it stands in the cell, for good; ``status`` when it did not end."""
