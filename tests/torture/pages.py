@@ -228,7 +228,7 @@ def _page_of(browser: Browser, folder: Path, notebook: NotebookNode) -> dict[str
 
     page.route("**/*", route)
     page.on("dialog", lambda dialog: (asked.append("dialog"), dialog.dismiss()))
-    page.goto(file.as_uri(), wait_until="load")
+    page.goto(file.as_uri(), wait_until="load", timeout=180_000)
     page.wait_for_timeout(100)
     seen = {
         "asked": sorted(set(asked)),
