@@ -16,7 +16,7 @@ from nbagents.models._cassette.file import append, begin_anew, check_writable
 from nbagents.models._cassette.lines import Record
 from nbagents.models._cassette.misses import miss
 from nbagents.models._cassette.request import canonical, fingerprint
-from nbagents.models._cassette.rules import Rule, normaliser
+from nbagents.models._cassette.rules import DEFAULT_RULES, Rule, normaliser
 from nbagents.models._cassette.secrets import holds_secret, secrets_here
 from nbagents.models._cassette.tape import (
     encode_default,
@@ -66,9 +66,16 @@ class Deck:
         self.real_time = real_time
         self.recorded: list[Record] = []
         self._tape = read_tape(self.path)
-        self._tell_damage()
         self._rules = self._tape.rules if rules is None else rules
-        self._normalised = normaliser(self._rules)
+        try:
+            self._normalised = normaliser(self._rules)
+        except ConfigurationError as error:
+            if rules is not None:
+                raise
+            self._tape.damage.insert(0, (1, f"{error} The usual rules are taken"))
+            self._rules = DEFAULT_RULES
+            self._normalised = normaliser(self._rules)
+        self._tell_damage()
         self._lock = threading.Lock()
         self._by_key: dict[str, list[int]] = defaultdict(list)
         self._asked: dict[str, int] = defaultdict(int)
