@@ -24,7 +24,8 @@ def without(text: str, secrets: Iterable[str]) -> str:
         return text
     # The longest of all: of two forms that begin alike, one would leave the end of the other.
     pattern = re.compile("|".join(map(re.escape, sorted(beginnings, key=len, reverse=True))))
-    pieces, end = [], 0
+    pieces: list[str] = []
+    end = 0
     while found := pattern.search(text, end):
         at = found.start()
         pieces += text[end:at], "***"
