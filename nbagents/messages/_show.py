@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from typing import TYPE_CHECKING
 
+from nbagents._mode import is_final
 from nbagents.prices import in_dollars
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ def speaker(role: str, source: str) -> str:
 def summary(result: CreateResult) -> str:
     """One line: the model, tokens in and out, the cost where it is known, and the seconds.
 
-    The seconds are left out where outputs are compared from run to run (``NBAGENTS_RENDER=final``
-    and below pytest).
+    The seconds are left out where outputs are compared from run to run.
     """
     usage = result.usage
     parts = [result.model or "", _tokens(result)]
@@ -76,7 +75,7 @@ def summary(result: CreateResult) -> str:
         parts.append("from the cache")
     elif result.cost is not None:
         parts.append(in_dollars(result.cost))
-    if result.latency is not None and not _compared():
+    if result.latency is not None and not is_final():
         parts.append(f"{result.latency:.1f} s")
     if usage.estimated:
         parts.append("estimated")
@@ -144,10 +143,6 @@ def parts_markdown(parts: str | list[str | Image]) -> str:
 def _tokens(result: CreateResult) -> str:
     usage = result.usage
     return f"{usage.prompt_tokens:,} → {usage.completion_tokens:,} tokens"
-
-
-def _compared() -> bool:
-    return os.environ.get("NBAGENTS_RENDER") == "final" or "PYTEST_CURRENT_TEST" in os.environ
 
 
 def _indented(arguments: str) -> str:

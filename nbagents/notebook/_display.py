@@ -10,12 +10,12 @@ Live and final leave the same bundle behind.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
+from nbagents._mode import is_final
 from nbagents.notebook._live import LiveDisplay
 from nbagents.notebook._outputs import in_output_widget, outputs_of, parent_of
 from nbagents.rendering import plain
@@ -66,8 +66,7 @@ def reply_display(shell: Any, *, label: str = "") -> ReplyDisplay:
 
 def _wants_final(publisher: Any) -> bool:
     return (
-        os.environ.get("NBAGENTS_RENDER") == "final"
-        or "PYTEST_CURRENT_TEST" in os.environ
+        is_final()
         or type(publisher).__name__ == "CapturingDisplayPublisher"
         or in_output_widget(parent_of(publisher))
     )

@@ -9,6 +9,8 @@ from typing import Any, ClassVar, cast
 
 import pandas as pd
 
+from nbagents._mode import is_final
+
 __all__ = ["listing", "must_not_vary"]
 
 
@@ -31,11 +33,10 @@ def listing(frame: pd.DataFrame, none: str, *, hidden: Sequence[str] = ()) -> pd
 def must_not_vary() -> bool:
     """Whether what is shown is compared with what another run shows.
 
-    So it is under pytest, with ``NBAGENTS_RENDER=final``, and where a cassette is in.
+    So it is where a cassette is in, too.
     """
     recorded = os.environ.get("NBAGENTS_CASSETTE") and os.environ.get("NBAGENTS_MODE") != "live"
-    compared = os.environ.get("NBAGENTS_RENDER") == "final" or "PYTEST_CURRENT_TEST" in os.environ
-    return compared or bool(recorded)
+    return is_final() or bool(recorded)
 
 
 class _Listing(pd.DataFrame):

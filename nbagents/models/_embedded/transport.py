@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
+from nbagents._mode import is_final
 from nbagents.messages import ModelFamily, ModelInfo
 from nbagents.models._embedded import service
 from nbagents.models._requests import EMBEDDED_HOST
@@ -80,17 +81,12 @@ class EmbeddedTransport(httpx2.AsyncBaseTransport):
 
 
 def default_pace() -> float:
-    """Seconds between two words: ``NBAGENTS_PACE``, else 0.005, and 0 where nobody watches.
-
-    Nobody watches below pytest (kernels inherit its ``PYTEST_CURRENT_TEST``) and under
-    ``NBAGENTS_RENDER=final``.
-    """
+    """Seconds between two words: ``NBAGENTS_PACE``, else 0.005, and 0 where nobody watches."""
     given = os.environ.get("NBAGENTS_PACE", "")
     try:
         return max(0.0, float(given))
     except ValueError:
-        watched = "PYTEST_CURRENT_TEST" not in os.environ
-        return _PACE if watched and os.environ.get("NBAGENTS_RENDER") != "final" else 0.0
+        return 0.0 if is_final() else _PACE
 
 
 class _Body(httpx2.AsyncByteStream):

@@ -10,13 +10,13 @@ which its cell ran; after that the panel's own front end does, where it can.
 from __future__ import annotations
 
 import contextvars
-import os
 import secrets
 import sys
 from asyncio import TimerHandle
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from nbagents._mode import is_final
 from nbagents.loop import engine
 from nbagents.messages import (
     FunctionCall,
@@ -27,7 +27,7 @@ from nbagents.messages import (
 from nbagents.messages._show import speaker
 from nbagents.rendering import STATUS_WORDS, Section, sections_bundle
 
-__all__ = ["SavedCopy", "is_compared", "saved_bundle"]
+__all__ = ["SavedCopy", "saved_bundle"]
 
 DELAY = 0.5
 """Seconds after the end of a reply until the copy is brought up to date, at least."""
@@ -68,7 +68,7 @@ class SavedCopy:
         """Show it as it is now, soon; on the private loop."""
         self._messages = messages
         # nbval does not know updates, so that none is sent where outputs are compared.
-        if self._published and self._due is None and not is_compared():
+        if self._published and self._due is None and not is_final():
             loop = engine().loop
             size = 3 * sum(len(message["markdown"]) for message in messages)
             delay = DELAY + size / BYTES_PER_SECOND
@@ -137,8 +137,3 @@ def _publisher() -> Any:
     shell = ipython.get_ipython() if ipython is not None else None
     publisher = getattr(shell, "display_pub", None)
     return publisher if getattr(publisher, "pub_socket", None) is not None else None
-
-
-def is_compared() -> bool:
-    """Whether what is shown is compared with what was saved, so that nothing in it may vary."""
-    return os.environ.get("NBAGENTS_RENDER") == "final" or "PYTEST_CURRENT_TEST" in os.environ

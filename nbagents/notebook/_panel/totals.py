@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from nbagents._mode import is_final
 from nbagents.messages import CreateResult, RequestUsage
-from nbagents.notebook._panel.saved import is_compared
 from nbagents.prices import in_dollars
 
 __all__ = ["Totals"]
@@ -39,6 +39,6 @@ class Totals:
         ]
         if self._cost:
             parts.append(in_dollars(self._cost))
-        if self._seconds and not is_compared():
+        if self._seconds and not is_final():
             parts.append(f"{self._seconds:,.1f} s")
         return " · ".join(parts)

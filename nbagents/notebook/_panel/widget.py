@@ -13,6 +13,7 @@ from uuid import NAMESPACE_OID, uuid5
 import anywidget
 import traitlets
 
+from nbagents._mode import is_final
 from nbagents.agents import ChatAgent
 from nbagents.errors import ConfigurationError, NbAgentsError
 from nbagents.loop import engine, run
@@ -33,7 +34,7 @@ from nbagents.notebook._panel.inbound import (
     read,
 )
 from nbagents.notebook._panel.mentions import check_names, mentions, variables
-from nbagents.notebook._panel.saved import SavedCopy, is_compared, saved_bundle
+from nbagents.notebook._panel.saved import SavedCopy, saved_bundle
 from nbagents.notebook._panel.transcript import words_for
 
 __all__ = ["ChatPanel"]
@@ -85,7 +86,7 @@ class ChatPanel(anywidget.AnyWidget):
         self._seq = 0
         self._pages = 0
         self._saved = SavedCopy(self._hand_copy)
-        if is_compared():
+        if is_final():
             kwargs.setdefault("model_id", uuid5(NAMESPACE_OID, f"panel {next(_numbers)}").hex)
         super().__init__(**kwargs)
         self.set_trait("name", self.agent.name)
