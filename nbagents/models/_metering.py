@@ -27,7 +27,7 @@ from nbagents.messages import (
 from nbagents.models._client import ChatCompletionClient
 from nbagents.models._scope import RequestScope, current_scope, entered
 from nbagents.models._wrapper import ClientWrapper
-from nbagents.prices import cost_usd
+from nbagents.prices import cost_of
 from nbagents.usage import (
     Reservation,
     Status,
@@ -226,13 +226,7 @@ class _Measurement:
             return 0.0
         if usage is None:
             return None
-        numbers = usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens
-        cost = cost_usd(model, *numbers)
-        return (
-            cost
-            if cost is not None
-            else cost_usd(_model_of(self._client, self._arguments), *numbers)
-        )
+        return cost_of(usage, model, _model_of(self._client, self._arguments))
 
     def _status(self) -> Status:
         if self.result is not None:

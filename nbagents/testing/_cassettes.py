@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
+from nbagents.messages import RequestUsage
 from nbagents.models._cassette.deck import REPORT
 from nbagents.models._cassette.lines import Record
 from nbagents.models._cassette.switch import CASSETTE, MODE, eject
 from nbagents.models._cassette.tape import read_tape, shown
-from nbagents.prices import cost_usd, in_dollars
+from nbagents.prices import cost_of, in_dollars
 
 __all__ = [
     "SANITIZED",
@@ -168,6 +169,5 @@ def _told(cassette: str, record: Record) -> dict[str, Any]:
 def _cost(record: Record, usage: Mapping[str, Any]) -> float | None:
     if not usage:
         return None
-    numbers = (usage["prompt_tokens"], usage["completion_tokens"], usage.get("cached_tokens"))
-    cost = cost_usd(str(record.details.get("model") or ""), *numbers)
-    return cost if cost is not None else cost_usd(str(record.request.get("model")), *numbers)
+    models = record.details.get("model"), record.request.get("model")
+    return cost_of(RequestUsage(**usage), *models)
