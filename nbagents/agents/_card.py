@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbagents.messages import LLMMessage
-from nbagents.model_context import conversation_sections
+from nbagents.model_context._show import conversation_sections
 from nbagents.prices import in_dollars
 
 if TYPE_CHECKING:

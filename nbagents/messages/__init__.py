@@ -24,13 +24,6 @@ from nbagents.messages._results import (
     StreamChunk,
     TopLogprob,
 )
-from nbagents.messages._show import (
-    arguments_text,
-    call_line,
-    calls_markdown,
-    results_markdown,
-    summary,
-)
 
 __all__ = [
     "AssistantMessage",
@@ -50,10 +43,5 @@ __all__ = [
     "SystemMessage",
     "TopLogprob",
     "UserMessage",
-    "arguments_text",
-    "call_line",
-    "calls_markdown",
-    "results_markdown",
-    "summary",
     "validate_model_info",
 ]

@@ -14,7 +14,6 @@ from nbagents.model_context._base import (
 )
 from nbagents.model_context._buffered import BufferedChatCompletionContext
 from nbagents.model_context._head_and_tail import HeadAndTailChatCompletionContext
-from nbagents.model_context._show import conversation_sections
 from nbagents.model_context._summarising import (
     SummarisingChatCompletionContext,
     SummarisingChatCompletionContextState,
@@ -30,5 +29,4 @@ __all__ = [
     "SummarisingChatCompletionContextState",
     "TokenLimitedChatCompletionContext",
     "UnboundedChatCompletionContext",
-    "conversation_sections",
 ]

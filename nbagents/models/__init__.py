@@ -23,7 +23,6 @@ from nbagents.messages import (
 from nbagents.models._azure import AzureOpenAIChatCompletionClient
 from nbagents.models._cache import ChatCompletionCache
 from nbagents.models._client import ChatCompletionClient
-from nbagents.models._connections import import_sdk
 from nbagents.models._limits import Limits
 from nbagents.models._metering import MeteredChatCompletionClient
 from nbagents.models._openai import OpenAIChatCompletionClient
@@ -68,7 +67,6 @@ __all__ = [
     "TracedChatCompletionClient",
     "UserMessage",
     "default_client",
-    "import_sdk",
     "resolve",
     "through",
     "use",

@@ -20,7 +20,7 @@ async def ask_person(call: FunctionCall, tool: Tool) -> bool:
 
     Where nobody can answer (nbclient, papermill, a front end without input) it is a no.
     """
-    from nbagents.messages import call_line
+    from nbagents.messages._show import call_line
 
     try:
         answer = await call_on_main(input, f"Run {call_line(call)}? [y/N] ")

@@ -78,6 +78,6 @@ def _prefetch() -> None:
         with suppress(Exception):
             import_module(name)
     with suppress(Exception):
-        from nbagents.models import import_sdk
+        from nbagents.models._connections import import_sdk
 
         import_sdk()

@@ -15,11 +15,8 @@ from nbagents.messages import (
     FunctionExecutionResult,
     FunctionExecutionResultMessage,
     StreamChunk,
-    call_line,
-    calls_markdown,
-    results_markdown,
-    summary,
 )
+from nbagents.messages._show import call_line, calls_markdown, results_markdown, summary
 from nbagents.notebook._display import ReplyDisplay
 from nbagents.notebook._forms import as_markdown, opening
 from nbagents.rendering import STATUS_WORDS, Section, plain, reply_bundle

@@ -15,8 +15,8 @@ from nbagents.messages import (
     FunctionCall,
     FunctionExecutionResultMessage,
     RequestUsage,
-    call_line,
 )
+from nbagents.messages._show import call_line
 from nbagents.tools import Tool, tool
 from tests.rendering.hostile import HOSTILE
 from tests.scripted import ScriptedClient

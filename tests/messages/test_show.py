@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from nbagents.messages import FunctionCall, arguments_text, call_line, calls_markdown
+from nbagents.messages import FunctionCall
+from nbagents.messages._show import arguments_text, call_line, calls_markdown
 
 
 @pytest.mark.parametrize(

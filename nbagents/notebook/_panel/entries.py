@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from nbagents.agents._calls import not_run
-from nbagents.messages import arguments_text
+from nbagents.messages._show import arguments_text
 from nbagents.notebook._panel.growing import GrowingText
 
 if TYPE_CHECKING:

@@ -18,13 +18,8 @@ from typing import Any
 
 from nbagents._mode import is_final
 from nbagents.loop import engine
-from nbagents.messages import (
-    FunctionCall,
-    FunctionExecutionResult,
-    calls_markdown,
-    results_markdown,
-)
-from nbagents.messages._show import speaker
+from nbagents.messages import FunctionCall, FunctionExecutionResult
+from nbagents.messages._show import calls_markdown, results_markdown, speaker
 from nbagents.rendering import STATUS_WORDS, Section, sections_bundle
 
 __all__ = ["SavedCopy", "saved_bundle"]

@@ -19,8 +19,8 @@ from nbagents.messages import (
     StreamChunk,
     SystemMessage,
     UserMessage,
-    summary,
 )
+from nbagents.messages._show import summary
 from nbagents.notebook._description import first_line
 from nbagents.notebook._panel.entries import CallState, Entry, call_data, entry_of_prompt
 from nbagents.notebook._panel.totals import Totals
