@@ -10,14 +10,24 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
-__all__ = ["forms_of", "without"]
+__all__ = ["SHARE", "forms_of", "without"]
+
+SHARE = 0.5
+"""Of a key, by which it is known within a conversation: keys of others begin as it does."""
 
 _SHORTEST = 4  # characters of what is worth hiding; shorter stands in every other word
 _TELLTALE = 8  # characters of a key by which it is known where a text was cut in the middle of it
 
 
-def without(text: str, secrets: Iterable[str]) -> str:
-    """Mask secrets in ``text``: in each of their forms, and where the text cuts them."""
+def without(text: str, secrets: Iterable[str], *, share: float = 0.0) -> str:
+    """Mask secrets in ``text``: in each of their forms, and where the text cuts them.
+
+    Args:
+        text: The text.
+        secrets: What to mask.
+        share: How much of a form has to be there to be masked, unless the text ends in it. By
+            default its first characters will do, which others' keys may have too (``sk-proj-``).
+    """
     forms = {form for secret in secrets for form in forms_of(secret)}
     beginnings = {form[:_TELLTALE] for form in forms}
     if not any(beginning in text for beginning in beginnings):
@@ -28,16 +38,24 @@ def without(text: str, secrets: Iterable[str]) -> str:
     end = 0
     while found := pattern.search(text, end):
         at = found.start()
-        pieces += text[end:at], "***"
-        end = at + max(_in_common(text, at, form) for form in forms)
+        there = max(_in_common(text, at, form, share) for form in forms)
+        pieces += (text[end:at], "***") if there else (text[end : at + 1],)
+        end = at + max(there, 1)
     return "".join((*pieces, text[end:]))
 
 
-def _in_common(text: str, at: int, form: str) -> int:
+def _in_common(text: str, at: int, form: str, share: float) -> int:
     """How much of a form stands at a place in the text; 0 when it is too little to tell."""
     if not text.startswith(form[:_TELLTALE], at):
         return 0
-    return next(size for size in range(len(form), 0, -1) if text.startswith(form[:size], at))
+    size, beyond = min(len(form), _TELLTALE), len(form) + 1
+    while beyond - size > 1:
+        middle = (size + beyond) // 2
+        if text.startswith(form[:middle], at):
+            size = middle
+        else:
+            beyond = middle
+    return size if size >= int(len(form) * share) or at + size == len(text) else 0
 
 
 @lru_cache(maxsize=64)

@@ -12,12 +12,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from nbagents.messages import CreateResult, FunctionCall, StreamChunk
-from nbagents.models._masking import forms_of, without
+from nbagents.models._masking import SHARE, forms_of, without
 from nbagents.models._secrets import unmistakable
 
 __all__ = ["Veil"]
 
-_SHORTEST = 20  # of what is looked for: what stands in for a key ("lm-studio") is a word of replies
 _BEGINNING = 4  # characters by which a key is suspected
 _TELLTALE = 8  # of which it is known, at a text's end
 
@@ -33,8 +32,8 @@ class Veil:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._secrets = unmistakable(secrets)
-        forms = sorted({f for each in self._secrets for f in forms_of(each)}, key=len, reverse=True)
-        self._forms = [form for form in forms if len(form) >= _SHORTEST]
+        forms = {form for each in self._secrets for form in forms_of(each)}
+        self._forms = sorted(forms, key=len, reverse=True)
         beginnings = {re.escape(form[:_BEGINNING]) for form in self._forms}
         self._suspect = re.compile("|".join(sorted(beginnings))) if beginnings else None
         self._seen: dict[str, str] = {}  # of each kind the last characters that were let through
@@ -105,7 +104,7 @@ class Veil:
         return value
 
     def _clean(self, text: str) -> str:
-        return without(text, self._secrets)
+        return without(text, self._secrets, share=SHARE)
 
     def _sifted(self, text: str, seen: int) -> tuple[str, str]:
         """Text without credentials, and its end if that may be the beginning of one.
@@ -113,15 +112,25 @@ class Veil:
         The first ``seen`` characters were let through before, and are not part of either.
         """
         assert self._suspect is not None
-        shown, at = "", 0
+        shown: list[str] = []
+        at = 0
         while found := self._suspect.search(text, at):
             here = found.start()
-            shown += text[max(at, seen) : max(here, seen)]
+            shown.append(text[max(at, seen) : max(here, seen)])
             whole = next((form for form in self._forms if text.startswith(form, here)), None)
             if whole is not None:
-                shown, at = shown + "***", here + len(whole)
-            elif any(form.startswith(text[here:]) for form in self._forms):
-                return shown, text[max(here, seen) :]
+                shown.append("***")
+                at = here + len(whole)
+            elif self._ends_in_one(text, here):
+                return "".join(shown), text[max(here, seen) :]
             else:
-                shown, at = shown + text[max(here, seen) : here + 1], here + 1
-        return shown + text[max(at, seen) :], ""
+                shown.append(text[max(here, seen) : here + 1])
+                at = here + 1
+        return "".join((*shown, text[max(at, seen) :])), ""
+
+    def _ends_in_one(self, text: str, here: int) -> bool:
+        """Whether what begins there may be one whose end has not come."""
+        if len(text) - here >= len(self._forms[0]):
+            return False
+        rest = text[here:]
+        return any(form.startswith(rest) for form in self._forms)

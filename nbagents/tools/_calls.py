@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from nbagents._cancellation import CancellationToken
 from nbagents._keys import masked
 from nbagents.messages import FunctionCall, FunctionExecutionResult
-from nbagents.models._masking import without
+from nbagents.models._masking import SHARE, without
 from nbagents.models._secrets import known_secrets, unmistakable
 from nbagents.models._wire.fastjson import JSONError, loads
 from nbagents.models._wire.server_errors import one_line
@@ -105,7 +105,8 @@ async def run_call(
     try:
         value = await until_cancelled(tool.run_json(arguments, token, call_id=call.id), token)
         # A tool may read the environment: what is said to a model stays in the conversation.
-        said = without(tool.return_value_as_string(value), unmistakable(known_secrets()))
+        said = tool.return_value_as_string(value)
+        said = without(said, unmistakable(known_secrets()), share=SHARE)
         return _shortened(said, longest)
     except CancelledError:
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from itertools import pairwise
+from time import process_time
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from nbagents.messages import (
     FunctionExecutionResultMessage,
     Image,
     LLMMessage,
+    RequestUsage,
     StreamChunk,
     SystemMessage,
     UserMessage,
@@ -109,11 +111,56 @@ async def test_nor_does_what_had_come_of_a_reply_that_broke_off() -> None:
     assert caught.value.partial == "It is ***. And"
 
 
-@pytest.mark.parametrize("key", ["lm-studio", "not-needed", "sk-no-key-required", "token-abc123"])
+@pytest.mark.parametrize("key", ["lm-studio", "not-needed", "sk-no-key-required", "ollama2"])
 def test_what_stands_in_for_a_key_is_a_word_like_others(key: str) -> None:
     veil = Veil([key])
     said = [str(each) for each in veil.see(StreamChunk(f"Start {key} first."))]
     assert said == [f"Start {key} first."]
+
+
+def test_a_short_key_is_hidden_from_chunks_as_from_results() -> None:
+    veil = Veil(["token-abc123"])
+    seen = [*veil.see(StreamChunk("It is token-ab")), *veil.see(StreamChunk("c123."))]
+    assert "".join(seen) == "It is ***."
+
+
+PROJECT = "sk-proj-" + "aB3dE5gH7j" * 15
+TOKEN = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiIsIng1dCI6" + "Zx81" * 400
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        (PROJECT, "The keys of projects begin with sk-proj- and are long."),
+        (PROJECT, "Not mine: sk-proj-qwertyuiopasdfghjklzxcvbnm."),
+        (TOKEN, "Read eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.e30.x please."),
+    ],
+)
+def test_what_keys_of_others_begin_with_stays(key: str, said: str) -> None:
+    veil = Veil([key])
+    result = CreateResult(
+        finish_reason="stop", content=said, usage=RequestUsage(1, 1), cached=False
+    )
+    assert "".join(veil.see(StreamChunk(said))) == said
+    assert veil.sent([{"role": "user", "content": said}])[0]["content"] == said
+    assert veil.covered(result).content == said
+
+
+def test_half_a_key_is_hidden() -> None:
+    sent = Veil([PROJECT]).sent([{"content": f"It is {PROJECT[: len(PROJECT) // 2]} and more."}])
+    assert sent[0]["content"] == "It is *** and more."
+
+
+@pytest.mark.parametrize("key", [PROJECT, TOKEN])
+@pytest.mark.parametrize("part", [4, 8, 40, -1])
+def test_beginnings_of_keys_cost_no_more_than_other_text(key: str, part: int) -> None:
+    said = f"{key[:part]} " * (400_000 // len(key[:part]))
+    veil = Veil([key])
+    begun = process_time()
+    seen = "".join([*veil.see(StreamChunk(said)), *veil.rest()])
+    veil.sent([{"content": said}])
+    assert process_time() - begun < 3  # it took minutes
+    assert seen == said
 
 
 async def test_what_is_sent_as_text_holds_it_neither() -> None:
