@@ -268,6 +268,7 @@ class DirectChatClient:
         try:
             await self._open(call)
             reader = ReplyReader(builder, max_line=limits.line_bytes)
+            # Anew: a token may have been fetched to send the request with.
             veil = Veil(secret.reveal() for secret in failures.credentials)
             data = b"-"
             while data and not reader.done:
@@ -299,7 +300,7 @@ class DirectChatClient:
             await call.close()
         yield result
 
-    async def _open(self, call: _Call) -> httpx2.Response:
+    async def _open(self, call: _Call) -> None:
         """Send the request; once more, changed, where the server does not take it as it is."""
         place = call.place = await call.exchange.queue(self._connections.enter)
 
@@ -310,7 +311,7 @@ class DirectChatClient:
         renewed = False
         while True:
             try:
-                return await call.exchange.open(send)
+                await call.exchange.open(send)
             except BadRequestError as error:
                 if not self._concessions.learn(call.arguments, error):
                     raise
@@ -320,6 +321,8 @@ class DirectChatClient:
                 renewed = True
                 if not await call.exchange.prepare(self._tokens.renewed):
                     raise
+            else:
+                return
 
     def _result(self, call: _Call) -> CreateResult:
         latency = perf_counter() - call.started

@@ -28,12 +28,9 @@ def without(text: str, secrets: Iterable[str], *, share: float = 0.0) -> str:
         share: How much of a form has to be there to be masked, unless the text ends in it. By
             default its first characters will do, which others' keys may have too (``sk-proj-``).
     """
-    forms = {form for secret in secrets for form in forms_of(secret)}
-    beginnings = {form[:_TELLTALE] for form in forms}
+    forms, beginnings, pattern = _sought(tuple(secrets))
     if not any(beginning in text for beginning in beginnings):
         return text
-    # The longest of all: of two forms that begin alike, one would leave the end of the other.
-    pattern = re.compile("|".join(map(re.escape, sorted(beginnings, key=len, reverse=True))))
     pieces: list[str] = []
     end = 0
     while found := pattern.search(text, end):
@@ -42,6 +39,16 @@ def without(text: str, secrets: Iterable[str], *, share: float = 0.0) -> str:
         pieces += (text[end:at], "***") if there else (text[end : at + 1],)
         end = at + max(there, 1)
     return "".join((*pieces, text[end:]))
+
+
+@lru_cache(maxsize=16)
+def _sought(secrets: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str], re.Pattern[str]]:
+    """The forms of secrets, how they begin, and a pattern of the beginnings."""
+    forms = frozenset(form for secret in secrets for form in forms_of(secret))
+    beginnings = frozenset(form[:_TELLTALE] for form in forms)
+    # The longest of all: of two forms that begin alike, one would leave the end of the other.
+    longest_first = sorted(beginnings, key=len, reverse=True)
+    return forms, beginnings, re.compile("|".join(map(re.escape, longest_first)))
 
 
 def _in_common(text: str, at: int, form: str, share: float) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, Literal
 
 from nbagents.messages import CreateResult, FunctionCall, StreamChunk
@@ -31,11 +32,8 @@ class Veil:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = unmistakable(secrets)
-        forms = {form for each in self._secrets for form in forms_of(each)}
-        self._forms = sorted(forms, key=len, reverse=True)
-        beginnings = {re.escape(form[:_BEGINNING]) for form in self._forms}
-        self._suspect = re.compile("|".join(sorted(beginnings))) if beginnings else None
+        self._secrets = tuple(unmistakable(secrets))
+        self._forms, self._suspect = _sought(self._secrets)
         self._seen: dict[str, str] = {}  # of each kind the last characters that were let through
         self._held: dict[str, str] = {}
 
@@ -134,3 +132,12 @@ class Veil:
             return False
         rest = text[here:]
         return any(form.startswith(rest) for form in self._forms)
+
+
+@lru_cache(maxsize=16)
+def _sought(secrets: tuple[str, ...]) -> tuple[list[str], re.Pattern[str] | None]:
+    """The forms of secrets, the longest first, and a pattern of how they begin."""
+    forms = {form for each in secrets for form in forms_of(each)}
+    beginnings = {re.escape(form[:_BEGINNING]) for form in forms}
+    pattern = re.compile("|".join(sorted(beginnings))) if beginnings else None
+    return sorted(forms, key=len, reverse=True), pattern
