@@ -144,6 +144,20 @@ def test_what_stands_behind_a_damaged_place_of_the_log_is_put_back(
     again.close()
 
 
+def test_what_the_log_still_holds_of_older_rows_is_not_taken_for_the_newest(path: Path) -> None:
+    database = Database(path, TABLE)
+    for number in range(200):
+        database.put([(f"{MARK}{number % 50}", f"old {number} " * 500, number, None)])
+    assert database._open is not None
+    database._open[1].execute("PRAGMA wal_checkpoint(RESTART)")
+    for number in range(20):
+        database.put([(f"{MARK}{number}", f"new {number} " * 500, number, None)])
+    log = path.with_name(f"{path.name}-wal").read_bytes()
+    left = rows_left_in(path.read_bytes(), log, TABLE.width)
+    assert [left[row[0]] for row in database.rows()] == database.rows()
+    database.close()
+
+
 def test_what_was_cleared_does_not_come_back(database: Database, path: Path) -> None:
     database.clear()
     database.close()

@@ -9,12 +9,13 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["PAGE", "Frame", "frames_in", "is_torn"]
+__all__ = ["PAGE", "Frame", "frames_in", "is_torn", "salts_of"]
 
 PAGE = 4_096
 """Bytes of a page in the files we make."""
 
 _HEADER, _FRAME_HEADER = 32, 24
+_SALTS = 16
 _BIG_ENDIAN = 0x377F0683
 
 
@@ -44,6 +45,14 @@ def frames_in(log: bytes) -> Iterator[Frame]:
         first, second, *checksum = numbers
         summed = log[start : start + 8] + content
         yield Frame(page, (first, second), summed, (checksum[0], checksum[1]), content)
+
+
+def salts_of(log: bytes) -> tuple[int, int]:
+    """What the frames have that were written since the log was last begun, as its header says."""
+    if len(log) < _HEADER:
+        return 0, 0
+    first, second = struct.unpack_from(">2I", log, _SALTS)
+    return first, second
 
 
 def is_torn(log: bytes) -> bool:

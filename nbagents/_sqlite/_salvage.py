@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
-from nbagents._sqlite._log import PAGE, frames_in
+from nbagents._sqlite._log import PAGE, frames_in, salts_of
 from nbagents._sqlite._rows import MARK, Row, is_intact, unsealed
 
 __all__ = ["rows_left_in"]
@@ -22,25 +22,40 @@ _MOST = (PAGE - 12) * 64 // 255 - 23
 _LEAST = (PAGE - 12) * 32 // 255 - 23
 _SIZES = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0)
 _FLOAT = 7
+_Page: TypeAlias = tuple[int, bytes]  # its number, and what it holds
 
 
 def rows_left_in(database: bytes, log: bytes, width: int) -> dict[str, Row]:
-    """The intact rows by their ids, of a table with so many columns; the newest of each.
+    """The intact rows by their ids, of a table with so many columns: as the newest page has them.
 
     Args:
         database: The file.
         log: Its write-ahead log; empty where there is none.
         width: How many columns the table has.
     """
-    pages = dict(enumerate(_pages(database), 1))
-    logged = [(frame.page, frame.content) for frame in frames_in(log)]
-    latest = {**pages, **dict(logged)}
+    older, newer = _logged(log)
+    latest: dict[int, bytes] = {}
     found: dict[str, Row] = {}
-    for page in (*pages.values(), *(page for _, page in logged)):
-        for stored in _stored_in(page, latest, width):
-            if is_intact(stored):
-                found[stored[0]] = unsealed(stored)
+    for pages in (older, [*enumerate(_pages(database), 1)], newer):
+        latest |= pages
+        for _, page in pages:
+            for stored in _stored_in(page, latest, width):
+                if is_intact(stored):
+                    found[stored[0]] = unsealed(stored)
     return found
+
+
+def _logged(log: bytes) -> tuple[list[_Page], list[_Page]]:
+    """The pages in the log: those that are older than the file's own, and those that are newer.
+
+    SQLite begins the log anew at its start when the file has all of it, and leaves the rest there.
+    """
+    frames, begun = [*frames_in(log)], salts_of(log)
+    if frames and all(frame.salts != begun for frame in frames):  # the header is damaged
+        begun = frames[0].salts
+    older = [(frame.page, frame.content) for frame in frames if frame.salts != begun]
+    newer = [(frame.page, frame.content) for frame in frames if frame.salts == begun]
+    return older, newer
 
 
 def _pages(data: bytes) -> Iterator[bytes]:
