@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import count
 
 from nbagents._cancellation import CancellationToken
 from nbagents.agents._approval import Approve, approved
@@ -13,7 +15,7 @@ from nbagents.messages import FunctionCall, FunctionExecutionResult, FunctionExe
 from nbagents.tools import Tool, execute_call
 from nbagents.tools._calls import fault_in
 
-__all__ = ["not_run", "run_calls"]
+__all__ = ["distinct", "not_run", "run_calls"]
 
 logger = logging.getLogger("nbagents")
 
@@ -65,6 +67,21 @@ async def run_calls(
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(run(call)) for call in calls]
     return FunctionExecutionResultMessage(content=[task.result() for task in tasks])
+
+
+def distinct(calls: Sequence[FunctionCall]) -> list[FunctionCall]:
+    """The calls, each under an id of its own: by the id a person's word finds its call.
+
+    Our clients see to it; a cassette, a cache and clients of others may not.
+    """
+    used: set[str] = set()
+    found = []
+    for call in calls:
+        names = (f"{call.id}-{number}" for number in count(2))
+        identity = call.id if call.id not in used else next(n for n in names if n not in used)
+        used.add(identity)
+        found.append(call if identity == call.id else replace(call, id=identity))
+    return found
 
 
 def not_run(result: FunctionExecutionResult) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from nbagents._panels import panel_of
 from nbagents.agents._approval import Approve
-from nbagents.agents._calls import run_calls
+from nbagents.agents._calls import distinct, run_calls
 from nbagents.agents._card import card_bundle
 from nbagents.agents._events import Cleared, TurnEnded, TurnStarted, Watcher, watchers_of
 from nbagents.agents._hosted import as_tool, register
@@ -322,6 +322,7 @@ class ChatAgent:
 
     def _as_message(self, result: CreateResult) -> AssistantMessage:
         content = result.content or result.refusal or ""
+        content = content if isinstance(content, str) else distinct(content)
         return AssistantMessage(content=content, thought=result.thought, source=self.name)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:

@@ -22,7 +22,8 @@ from nbagents.messages import CreateResult, FunctionCall, RequestUsage
 from nbagents.model_context import BufferedChatCompletionContext
 from nbagents.models import OpenAIChatCompletionClient
 from nbagents.notebook._panel import inbound
-from nbagents.tools import FunctionTool
+from nbagents.notebook._panel.mentions import mentions
+from nbagents.tools import FunctionTool, tool
 from tests.panel.mirror import Mirror
 from tests.panel.talk import picture
 from tests.scripted import ScriptedClient
@@ -414,7 +415,56 @@ def test_what_is_no_message_is_ignored_with_a_line_in_the_log(
 def test_the_front_end_changes_nothing_but_its_own_traits() -> None:
     with opened(agent_of("One")) as (panel, _):
         panel.set_state({"messages": [{"id": "x"}], "value": "x", "_esm": "x", "name": "x"})
+        panel.set_state({"_view_module": "x", "_model_module": "x", "_anywidget_id": "x"})
         assert (panel.messages, panel.value, panel.name) == ([], "", "tutor")
+        assert (panel._view_module, panel._model_module) == ("anywidget", "anywidget")
+
+
+class Proxy:
+    """Fetches what it stands for, as soon as somebody asks what it is."""
+
+    fetched = False
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        type(self).fetched = True
+        return int
+
+
+def test_completing_a_name_asks_nothing_of_the_object() -> None:
+    found = mentions("pro", {"proxy": Proxy()})
+    assert found == [{"name": "proxy", "type": "Proxy"}]
+    assert not Proxy.fetched
+
+
+def test_two_calls_of_one_id_are_two_that_are_asked_for_one_by_one() -> None:
+    ran: list[str] = []
+
+    @tool(side_effects=True)
+    def delete(path: str) -> str:
+        """Delete a file."""
+        ran.append(path)
+        return "deleted"
+
+    calls = [FunctionCall("c1", f'{{"path": "{path}"}}', "delete") for path in ("scratch", "home")]
+    usage = RequestUsage(1, 1)
+    both = CreateResult(finish_reason="function_calls", content=[*calls], usage=usage, cached=False)
+    with opened(ChatAgent(ScriptedClient(both, "Done."), tools=[delete])) as (panel, _):
+        panel.send("clean up")
+        for path in ("scratch", "home"):
+            wait_for(lambda path=path: any(path in call["arguments"] for call in asked_in(panel)))
+            [call] = asked_in(panel)
+            assert ran == ["scratch", "home"][: ["scratch", "home"].index(path)]
+            panel.approve(call["id"])
+        panel.wait()
+        assert ran == ["scratch", "home"]
+        calls_shown = [call for message in panel.messages for call in message["calls"]]
+        assert [call["state"] for call in calls_shown] == ["done", "done"]
+
+
+def asked_in(panel: ChatPanel) -> list[dict[str, Any]]:
+    found = [call for message in panel.messages for call in message["calls"]]
+    return [call for call in found if call["state"] == "asked"]
 
 
 def calling(name: str, arguments: str) -> CreateResult:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from nbagents._keys import named_like_secret
 from nbagents.errors import ConfigurationError
-from nbagents.notebook._description import is_a
 from nbagents.notebook._variables import user_variables
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["attached", "check_names", "mentions", "variables"]
 
 _OFFERED = 50
+_TABLES = {("pandas", "DataFrame"), ("pandas", "Series"), ("numpy", "ndarray")}
 _SIZED = (str, bytes, list, tuple, dict, set, frozenset)
 
 
@@ -84,12 +84,18 @@ def _without_options() -> Iterator[None]:
 
 
 def _is_code(value: object) -> bool:
-    return isinstance(value, type) or callable(value) or type(value).__name__ == "module"
+    return issubclass(type(value), type) or callable(value) or type(value).__name__ == "module"
+
+
+def _is_table(value: object) -> bool:
+    # By its type alone: `isinstance` would ask the object, and have a proxy fetch what it is for.
+    kinds = {(kind.__module__.partition(".")[0], kind.__name__) for kind in type(value).__mro__}
+    return not kinds.isdisjoint(_TABLES)
 
 
 def _label(value: object) -> str:
     name = type(value).__name__
-    if is_a(value, "pandas", "DataFrame", "Series") or is_a(value, "numpy", "ndarray"):
+    if _is_table(value):
         shape: tuple[int, ...] = value.shape  # type: ignore[attr-defined]
         return f"{name} {' x '.join(f'{length:,}' for length in shape)}"
     if type(value) in _SIZED:

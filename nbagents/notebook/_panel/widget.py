@@ -44,6 +44,7 @@ logger = logging.getLogger("nbagents")
 _numbers = count(1)
 _STATIC = Path(__file__).parents[1] / "static"
 _OURS = frozenset(("_css", "_esm", "busy", "messages", "name", "result", "totals", "value"))
+_OF_THE_CLASS = ("_anywidget_id", "_model_", "_view_module", "_view_name")
 
 
 class ChatPanel(anywidget.AnyWidget):
@@ -180,7 +181,12 @@ class ChatPanel(anywidget.AnyWidget):
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take from the front end what is its own to change: the layout and the like."""
-        super().set_state({k: v for k, v in sync_data.items() if k not in _OURS})
+        theirs = {
+            name: value
+            for name, value in sync_data.items()
+            if name not in _OURS and not name.startswith(_OF_THE_CLASS)
+        }
+        super().set_state(theirs)
 
     def _take_traits(self, dialogue: Dialogue) -> None:
         transcript = dialogue.transcript
