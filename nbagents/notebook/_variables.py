@@ -32,8 +32,10 @@ Within the brackets stands an integer, a slice of integers, a quoted string or a
 an f-string. Nothing is called or computed.
 """
 
+_WHOLE = re.compile(EXPRESSION)
 _STEP = re.compile(rf"\.(?P<attribute>{_NAME})|\[(?P<subscript>{_QUOTED}|[^\]]*)\]")
 _FIRST = re.compile(_NAME)
+_PART = re.compile(r"(?:\[[-0-9:]+\])+$")
 
 
 class NotThereError(LookupError):
@@ -48,7 +50,9 @@ def find(expression: str, namespace: Mapping[str, object]) -> object:
         ConfigurationError: Looking it up raised, as a property may.
     """
     first = _FIRST.match(expression)
-    if first is None or _is_dunder(first.group()) or first.group() not in namespace:
+    if first is None or not _WHOLE.fullmatch(expression):
+        raise NotThereError(expression)
+    if _is_dunder(first.group()) or first.group() not in namespace:
         raise NotThereError(expression)
     value = namespace[first.group()]
     for step in _STEP.finditer(expression, first.end()):
@@ -94,7 +98,8 @@ def refuse_secret(expression: str, value: object) -> None:
     Raises:
         ConfigurationError: It is.
     """
-    name = re.split(r"[.\[]", expression.rstrip("'\"]"))[-1].strip("'\"")
+    whole = _PART.sub("", expression)  # `password[:]` is one too
+    name = re.split(r"[.\[]", whole.rstrip("'\"]"))[-1].strip("'\"")
     if named_like_secret(name) and instance(value, (str, bytes)):
         raise ConfigurationError(
             f"{expression} is by its name a secret, so nothing was sent; if it is none, give it "

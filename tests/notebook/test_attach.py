@@ -347,6 +347,21 @@ def test_a_secret_by_its_name_is_refused() -> None:
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "name", ["DB_PASSWORD[:]", "DB_PASSWORD[0:3][:]", "settings['password'][-9:]"]
+)
+def test_so_is_a_piece_of_it(name: str) -> None:
+    names = {"DB_PASSWORD": "hunter2", "settings": {"password": "hunter2"}}
+    with pytest.raises(ConfigurationError, match="is by its name a secret"):
+        attach([name], names, vision=False)
+
+
+@pytest.mark.parametrize("name", ["planets[0](1)", "planets (1).real", "planets + planets"])
+def test_what_is_no_expression_of_the_form_is_not_there(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="there is no variable planets"):
+        attach([name], {"planets": [1]}, vision=False)
+
+
 def test_an_unknown_name_is_told_with_the_nearest_one() -> None:
     with pytest.raises(ConfigurationError) as caught:
         attach(["plantes"], {"planets": 1}, vision=False)
