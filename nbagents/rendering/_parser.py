@@ -23,6 +23,12 @@ MAX_DEPTH = 30
 MAX_INLINE = 10_000
 """Characters of one paragraph; a longer one is shown without emphasis and links."""
 
+MAX_QUOTED_LINES = 5_000
+"""Of a text's deep quotes, once for each quote that a line stands in, together: some 0.2 s. A
+line without a mark goes on with all the quotes around it, each of which looks at it anew."""
+DEEP = 4
+"""Quotes and lists inside each other, as letters that answer letters have them."""
+
 MAX_EMPTY_CELLS = 5_000
 USUAL_BRACKETS = 4
 """Brackets inside each other, as an image in a link has them."""
@@ -75,7 +81,7 @@ def parse_blocks(markdown: str) -> list[Token]:
 
 
 def _too_deep(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    if state.level < MAX_DEPTH * 2:
+    if state.level < MAX_DEPTH * 2 and not _quotes_too_much(state, start_line, end_line):
         return False
     if not silent:
         token = state.push("code_block", "code", 0)
@@ -83,6 +89,15 @@ def _too_deep(state: StateBlock, start_line: int, end_line: int, silent: bool) -
         token.map = [start_line, end_line]
     state.line = end_line
     return True
+
+
+def _quotes_too_much(state: StateBlock, start_line: int, end_line: int) -> bool:
+    first = state.bMarks[start_line] + state.tShift[start_line]
+    if state.level < DEEP or not state.src.startswith(">", first):
+        return False
+    last = next((line for line in range(start_line, end_line) if state.isEmpty(line)), end_line)
+    state.env["quoted"] = state.env.get("quoted", 0) + last - start_line
+    return bool(state.env["quoted"] > MAX_QUOTED_LINES)
 
 
 def _bounded_table(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:

@@ -221,6 +221,15 @@ def test_many_hostile_paragraphs_take_a_second_together(piece):
     assert time.process_time() - started < 2
 
 
+def test_lines_that_go_on_with_many_quotes_take_no_longer_than_others():
+    text = ">" * 50 + "a\n" * 8_000
+    started = time.process_time()
+    html = to_html(text)
+    assert time.process_time() - started < 2  # it took five seconds
+    assert html.count("a") > 8_000
+    assert to_html(">" * 20 + " a\nb").count("<blockquote>") == 20
+
+
 def test_brackets_inside_each_other_are_links_as_far_as_people_write_them():
     assert to_html("[![a](http://x.y)](http://x.y) [b [c]](http://x.y)").count("<a ") == 2
     assert ">a</a>" in to_html("[" * 100 + "[a](http://x.y)")
