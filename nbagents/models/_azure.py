@@ -28,8 +28,6 @@ __all__ = ["AzureOpenAIChatCompletionClient"]
 _SCOPE = "https://cognitiveservices.azure.com/.default"
 
 _SIGN_IN = f"Sign in (az login), or check the credential; the scope is {_SCOPE}."
-
-# By what is in Microsoft Entra ID's answer ("Microsoft Entra authentication error codes").
 _OFFLINE = "Check the network, its proxy, and the authority's address and certificate."
 
 # By what is in Microsoft Entra ID's answer ("Microsoft Entra authentication error codes") or in
@@ -42,7 +40,6 @@ _ADVICE = {
     "AADSTS90": "Check the tenant (AZURE_TENANT_ID).",
     "check your tenant": "Check the tenant (AZURE_TENANT_ID).",
     "AADSTS7002": "Check issuer, subject and audience of the application's federated credential.",
-    "AADSTS70021": "Check issuer, subject and audience of the application's federated credential.",
     "invalid_client": "Check client ID and secret, or certificate, of the application.",
     "DefaultAzureCredential failed": _SIGN_IN,
     "IMDS": "Give this machine a managed identity, or take another credential (az login).",
