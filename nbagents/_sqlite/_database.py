@@ -179,6 +179,7 @@ class Database:
             address = f"file:{quote(str(self.path))}?immutable=1"
             connection = sqlite3.connect(address, uri=True, check_same_thread=False)
             connection.text_factory = _text
+            self._look_for_code(connection)
             return connection
         self.path.parent.mkdir(parents=True, exist_ok=True)
         torn = rows_in_torn_log(self.path, self._table)
@@ -186,6 +187,7 @@ class Database:
         connection.text_factory = _text
         try:
             self._set_up(connection)
+            self._look_for_code(connection)
             self._check(connection)
             if torn is not None:
                 self._put_back(connection, torn)
@@ -210,6 +212,16 @@ class Database:
                 time.sleep(0.02)
             else:
                 return
+
+    def _look_for_code(self, connection: sqlite3.Connection) -> None:
+        """See that the file is a table and nothing else: all SQL in it would run when it is used.
+
+        Raises:
+            sqlite3.DatabaseError: It is not.
+        """
+        found = connection.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
+        if found != [(self._table.schema.replace("IF NOT EXISTS ", ""),)]:
+            raise _damage("it holds something other than the table")
 
     def _check(self, connection: sqlite3.Connection) -> None:
         """See that the file is sound as a whole, which reading some of it would not tell.

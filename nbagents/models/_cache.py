@@ -17,7 +17,13 @@ from nbagents.messages import (
     StreamChunk,
 )
 from nbagents.models._cassette.lines import Piece, Record
-from nbagents.models._cassette.replies import chunk_of, pieces_of, result_in, result_of
+from nbagents.models._cassette.replies import (
+    can_be_played,
+    chunk_of,
+    pieces_of,
+    result_in,
+    result_of,
+)
 from nbagents.models._cassette.request import canonical, fingerprint
 from nbagents.models._public import PublicClient
 from nbagents.models._request import Asked, asked_of, final_request, parsed_in, plain_client
@@ -119,9 +125,10 @@ class _Cache(ClientWrapper):
         try:
             kept = json.loads(self._store.get(key) or "null")
             pieces = tuple(Piece(text, kind) for text, kind in kept["pieces"])
-            return Record({}, pieces, "result", kept["result"])
-        except (TypeError, KeyError, ValueError):
+            record = Record({}, pieces, "result", kept["result"])
+        except (TypeError, KeyError, ValueError, RecursionError):
             return None
+        return record if can_be_played(record) else None
 
     def _keep(self, key: str, pieces: Sequence[Piece], result: CreateResult) -> None:
         said = [[piece.text, piece.kind] for piece in pieces]

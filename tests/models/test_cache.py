@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +230,54 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     path.write_text("no database " * 100, encoding="utf-8")
     with pytest.raises(ConfigurationError, match=r"notes\.txt cannot be used"):
         SQLiteStore(path).get("a")
+
+
+_TABLE = "CREATE TABLE cache (id TEXT PRIMARY KEY, value TEXT, crc INTEGER) WITHOUT ROWID"
+_ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)"
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [
+            f"CREATE VIEW cache AS {_ENDLESS} "
+            "SELECT x AS id, x AS value, x AS crc FROM n WHERE x < 0"
+        ],
+        [_TABLE, "CREATE TRIGGER t AFTER INSERT ON cache BEGIN DELETE FROM cache; END"],
+        ["CREATE TABLE cache (id TEXT PRIMARY KEY, value TEXT CHECK (value > 'x'), crc INTEGER)"],
+        ["CREATE VIRTUAL TABLE cache USING fts5(id, value, crc)"],
+    ],
+    ids=["view", "trigger", "check", "virtual"],
+)
+def test_a_file_with_sql_of_others_is_not_used(tmp_path: Path, statements: list[str]) -> None:
+    path = tmp_path / "cache.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match="something other than the table"):
+        SQLiteStore(path).get("a")
+    assert path.read_bytes()[100:] == before[100:]
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "[" * 100_000,
+        '{"pieces": [[5, "text"]], "result": {}}',
+        '{"pieces": [], "result": {}}',
+        '{"pieces": [["a", "text"]], "result": {"usage": {}, "finish_reason": "?"}}',
+    ],
+)
+async def test_what_is_kept_and_no_reply_is_asked_for_anew(kept: str) -> None:
+    class Store(InMemoryStore[str]):
+        def get(self, key: str, default: str | None = None) -> str | None:
+            return kept
+
+    client = ChatCompletionCache(ScriptedClient("live"), Store())
+    result = await client.create([UserMessage(content="hi", source="ada")])
+    assert result.content == "live"
 
 
 async def test_threads_and_tasks_may_use_a_file_at_once(tmp_path: Path) -> None:
