@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.client
 import os
 import re
+import socket
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -94,13 +96,20 @@ def models_at(base_url: str) -> list[str]:
     if place.scheme != "http" or not allowed(base_url) or replaying():
         return []
     connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=_SECONDS)
+    # What listens there may say a little again and again, and never come to an end.
+    alarm = threading.Timer(_SECONDS_FOR_ALL, lambda: _hang_up(heard))
+    alarm.daemon = True
     try:
+        connection.connect()
+        heard = connection.sock
+        alarm.start()
         connection.request("GET", f"{place.path.rstrip('/')}/models")
         response = connection.getresponse()
         listed = fastjson.loads(response.read(_MOST_BYTES)) if response.status == 200 else None
     except (OSError, http.client.HTTPException, fastjson.JSONError):
         return []
     finally:
+        alarm.cancel()
         connection.close()
     return _names(listed)
 
@@ -108,6 +117,11 @@ def models_at(base_url: str) -> list[str]:
 def is_chat_model(name: str) -> bool:
     """Whether a model can chat, by its name: embeddings, speech and images are told apart."""
     return _NOT_FOR_CHAT.search(name) is None
+
+
+def _hang_up(heard: socket.socket) -> None:
+    with suppress(OSError):  # it was closed
+        heard.shutdown(socket.SHUT_RDWR)
 
 
 def _for_chat(names: Sequence[str]) -> tuple[str, ...]:

@@ -60,6 +60,39 @@ def says():
         thread.join()
 
 
+@pytest.fixture
+def says_for_ever():
+    """Start a server that answers with this again and again, until nobody listens."""
+    servers = []
+
+    def start(piece):
+        def serve():
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                while True:
+                    connection.sendall(piece)
+                    time.sleep(0.05)
+
+        server = socket.create_server(("127.0.0.1", 0))
+        servers.append((server, threading.Thread(target=serve)))
+        servers[-1][1].start()
+        return server.getsockname()[1]
+
+    yield start
+    for server, thread in servers:
+        server.close()
+        thread.join()
+
+
+@pytest.mark.parametrize("piece", [b"H", b"HTTP/1.1 100 Continue\r\n\r\n"])
+def test_a_server_that_never_comes_to_an_end_is_left(says_for_ever, piece):
+    port = says_for_ever(piece)
+    begun = time.monotonic()
+    assert models_at(f"http://127.0.0.1:{port}/v1") == []
+    assert time.monotonic() - begun < 5
+
+
 def listing(body):
     return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
