@@ -20,6 +20,7 @@ __all__ = [
     "hidden_query",
     "is_credential",
     "key_from",
+    "keys_in_use",
     "known_secrets",
     "revealed",
     "unmistakable",
@@ -100,6 +101,11 @@ def unmistakable(secrets: Iterable[str]) -> list[str]:
         for word in secrets
         if len(word) >= _LONG or (len(word) >= _LONG_ENOUGH and any(map(str.isdigit, word)))
     ]
+
+
+def keys_in_use() -> list[str]:
+    """The keys that the process holds at this time and that stand in no sentence by chance."""
+    return unmistakable(known_secrets())
 
 
 def key_from(given: object, variable: str, name: str = "api_key") -> Secret[str] | None:

@@ -89,11 +89,11 @@ def look_up(name: str, namespace: Mapping[str, object]) -> object:
 
 
 def _text(name: str, value: object, limit: int) -> tuple[str, str]:
-    from nbagents.models._secrets import known_secrets, unmistakable
+    from nbagents.models._secrets import keys_in_use
 
     described = describe(value, limit)
     text = f"`{name}` ({described.kind}):\n{fenced(described)}"
-    own = [secret for secret in unmistakable(known_secrets()) if secret in text]
+    own = [secret for secret in keys_in_use() if secret in text]
     for secret in own:
         text = text.replace(secret, "[key left out]")
     text, masked = mask_keys(text)

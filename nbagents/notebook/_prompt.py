@@ -63,9 +63,9 @@ def compose(
 
 
 def _refuse_own_keys(text: str) -> None:
-    from nbagents.models._secrets import known_secrets, unmistakable
+    from nbagents.models._secrets import keys_in_use
 
-    if any(secret in text for secret in unmistakable(known_secrets())):
+    if any(secret in text for secret in keys_in_use()):
         raise ConfigurationError(
             "The prompt holds a key that is in use here, so nothing was sent. Take it out; a key "
             "that others may have seen in the notebook must be revoked."

@@ -14,7 +14,7 @@ from nbagents._cancellation import CancellationToken
 from nbagents._keys import masked
 from nbagents.messages import FunctionCall, FunctionExecutionResult
 from nbagents.models._masking import SHARE, without
-from nbagents.models._secrets import known_secrets, unmistakable
+from nbagents.models._secrets import keys_in_use
 from nbagents.models._wire.fastjson import JSONError, loads
 from nbagents.models._wire.server_errors import one_line
 from nbagents.tools._base import Tool
@@ -106,7 +106,7 @@ async def run_call(
         value = await until_cancelled(tool.run_json(arguments, token, call_id=call.id), token)
         # A tool may read the environment: what is said to a model stays in the conversation.
         said = tool.return_value_as_string(value)
-        said = without(said, unmistakable(known_secrets()), share=SHARE)
+        said = without(said, keys_in_use(), share=SHARE)
         return _shortened(said, longest)
     except CancelledError:
         raise
@@ -162,7 +162,7 @@ def _failed(call: FunctionCall, error: Exception) -> ToolExecutionException:
     while isinstance(shown, BaseExceptionGroup):
         shown = shown.exceptions[0]
     said = f"{type(shown).__name__}: {shown}" if str(shown).strip() else type(shown).__name__
-    said = masked(without(f"{call.name} failed: {said}", unmistakable(known_secrets())))
+    said = masked(without(f"{call.name} failed: {said}", keys_in_use()))
     content = one_line(said, _LONGEST_ERROR)
     return ToolExecutionException(call.id, content, call.name)
 
