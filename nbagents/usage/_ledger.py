@@ -80,8 +80,7 @@ class UsageLedger:
 
         Several kernels may append to one file; what was written stands when a kernel is killed.
         What cannot be written, on a full disk for example, is told, and written with the next
-        record.
-        `read` gives it back. Persisting to the same file again adds nothing twice.
+        record. `read` gives it back. Persisting to the same file again adds nothing twice.
 
         Args:
             path: The file; it is made where it is missing.
