@@ -171,6 +171,25 @@ def test_a_file_of_somebody_else_is_left_alone(path: Path) -> None:
     assert path.read_bytes() == b"no database " * 1_000
 
 
+def test_what_somebody_put_beside_the_table_stays(database: Database, path: Path) -> None:
+    database.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE VIEW heavy AS SELECT word FROM things WHERE weight > 50")
+    with pytest.raises(ConfigurationError, match=r"something other than the table.*another path"):
+        database.rows()
+    with closing(sqlite3.connect(path)) as connection:
+        assert len(connection.execute("SELECT * FROM heavy").fetchall()) == 99
+
+
+def test_nothing_is_made_in_a_database_of_somebody_else(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("CREATE TABLE notes (text); CREATE TABLE more (text);")
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match="something other than the table"):
+        Database(path, TABLE).rows()
+    assert path.read_bytes() == before
+
+
 def test_a_table_that_other_programs_read(database: Database, path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         found = connection.execute("SELECT count, weight FROM things WHERE word = 'word 9'")

@@ -187,7 +187,6 @@ class Database:
         connection.text_factory = _text
         try:
             self._set_up(connection)
-            self._look_for_code(connection)
             self._check(connection)
             if torn is not None:
                 self._put_back(connection, torn)
@@ -200,6 +199,7 @@ class Database:
         deadline = time.monotonic() + _PATIENCE
         while True:
             try:
+                self._look_for_code(connection)
                 connection.execute(f"PRAGMA page_size={PAGE}")
                 # SQLite does not wait when two processes turn the log on at once.
                 connection.execute("PRAGMA journal_mode=WAL")
@@ -214,14 +214,17 @@ class Database:
                 return
 
     def _look_for_code(self, connection: sqlite3.Connection) -> None:
-        """See that the file is a table and nothing else: all SQL in it would run when it is used.
+        """See that the file is new, or our table and nothing else: SQL in it would run when used.
 
         Raises:
-            sqlite3.DatabaseError: It is not.
+            sqlite3.DatabaseError: It is not. What somebody has put beside the table is no damage,
+                to be mended away.
         """
         found = connection.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
-        if found != [(self._table.schema.replace("IF NOT EXISTS ", ""),)]:
-            raise _damage("it holds something other than the table")
+        if found in ([], [(self._table.schema.replace("IF NOT EXISTS ", ""),)]):
+            return
+        what = f"it holds something other than the table {self._table.name}"
+        raise _damage(what) if len(found) == 1 else sqlite3.DatabaseError(what)
 
     def _check(self, connection: sqlite3.Connection) -> None:
         """See that the file is sound as a whole, which reading some of it would not tell.
