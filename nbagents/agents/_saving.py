@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from nbagents.errors import ConfigurationError
 from nbagents.model_context import ChatCompletionContext
+from nbagents.models._wire.server_errors import one_line
 
 __all__ = ["SavedAgent", "at_once"]
 
@@ -69,8 +70,9 @@ class SavedAgent(BaseModel):
         """
         missing = [name for name in self.tools if name not in given]
         if missing:
+            names = one_line(", ".join(missing))
             raise ConfigurationError(
-                f"The agent was saved with the tools {', '.join(missing)}; pass them again: "
+                f"The agent was saved with the tools {names}; pass them again: "
                 "ChatAgent.load(path, client, tools=[...])."
             )
 

@@ -21,6 +21,8 @@ __all__ = ["Veil"]
 _BEGINNING = 4  # characters by which a key is suspected
 _TELLTALE = 8  # of which it is known, at a text's end
 
+_OF_THE_SERVER = {"content", "thought", "refusal", "model", "response_id"}
+
 
 class Veil:
     """Hides credentials in one request and its reply.
@@ -73,24 +75,19 @@ class Veil:
 
     def covered(self, result: CreateResult) -> CreateResult:
         """The result without credentials."""
-        content = result.content
-        said = [content] if isinstance(content, str) else [call.arguments for call in content]
-        said += [result.thought or "", result.refusal or ""]
-        if all(self._clean(text) == text for text in said):
+        kept = result.model_dump(include=_OF_THE_SERVER)
+        cleaned = {name: self._cleaned(value) for name, value in kept.items()}
+        if cleaned == kept:
             return result
-        return result.model_copy(
-            update={
-                "content": self._clean(content)
-                if isinstance(content, str)
-                else [self._call(call) for call in content],
-                "thought": result.thought and self._clean(result.thought),
-                "refusal": result.refusal and self._clean(result.refusal),
-                "logprobs": None,  # which spell the text out
-            }
-        )
+        content = cleaned["content"]
+        if not isinstance(content, str):
+            content = [self._call(call) for call in result.content if not isinstance(call, str)]
+        # The probabilities spell the text out.
+        return result.model_copy(update={**cleaned, "content": content, "logprobs": None})
 
     def _call(self, call: FunctionCall) -> FunctionCall:
-        return FunctionCall(id=call.id, arguments=self._clean(call.arguments), name=call.name)
+        name = self._clean(call.name).replace("*", "_")  # as servers take names
+        return FunctionCall(self._clean(call.id), self._clean(call.arguments), name)
 
     def _cleaned(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -79,7 +79,10 @@ CALL: dict[str, Any] = {
     "id": "c1",
     "function": {"name": "run", "arguments": f'{{"command": "curl -H {KEY}"}}'},
 }
+NAMED: dict[str, Any] = {"index": 0, "id": KEY, "function": {"name": KEY, "arguments": "{}"}}
 ECHOES = {
+    "name": stream(event({"tool_calls": [NAMED]}), event(finish_reason="tool_calls"), DONE),
+    "model": answer(200, completion() | {"model": KEY, "id": KEY}),
     "text": stream(text("It is sk-can"), text("ary-1234-abc"), text("defgh."), STOP, DONE),
     "reasoning": stream(event({"reasoning_content": f"Is it {KEY}?"}), text("No."), STOP, DONE),
     "call": stream(event({"tool_calls": [CALL]}), event(finish_reason="tool_calls"), DONE),
