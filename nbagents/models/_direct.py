@@ -285,7 +285,7 @@ class DirectChatClient:
                 await exchange.drain()
             for seen in veil.rest():
                 yield seen
-            result = veil.covered(self._result(call))
+            result = self._result(call, veil)
         except RequestError as error:
             data = b""  # which a traceback of this frame would show
             failures.complete(error, builder.partial, exchange.request_id, outside)
@@ -324,7 +324,7 @@ class DirectChatClient:
             else:
                 return
 
-    def _result(self, call: _Call) -> CreateResult:
+    def _result(self, call: _Call, veil: Veil) -> CreateResult:
         latency = perf_counter() - call.started
         result = call.builder.result(latency=latency, time_to_first_token=call.first)
         if call.builder.usage is None:
@@ -334,6 +334,7 @@ class DirectChatClient:
             asked, model = call.asked, call.arguments.get("model", self.model)
             calibration.learn(asked.messages, result.usage, tools=asked.tools, model=model)
         call.usage = result.usage
+        result = veil.covered(result)  # before it is parsed: what it becomes is kept too
         parsed = parsed_content(schema_in(call.asked, self._defaults), result)
         return result if parsed is None else result.model_copy(update={"parsed": parsed})
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from nbagents.errors import IncompleteReplyError
 from nbagents.messages import (
@@ -102,6 +103,18 @@ async def test_neither_chunks_nor_result_hold_it(handler: Handler) -> None:
     assert KEY not in "".join(map(str, events[:-1]))
     assert KEY not in result.model_dump_json()
     assert "***" in result.model_dump_json()
+
+
+async def test_nor_does_what_it_is_parsed_to() -> None:
+    class Answer(BaseModel):
+        key: str
+
+    with Server(answer(200, completion(f'{{"key": "{KEY}"}}'))) as server:
+        async with OpenAIChatCompletionClient(
+            model="gpt-4o", api_key=KEY, base_url=server.base_url
+        ) as client:
+            result = await client.create(HI, json_output=Answer)
+    assert result.parsed == Answer(key="***")
 
 
 async def test_nor_does_what_had_come_of_a_reply_that_broke_off() -> None:
