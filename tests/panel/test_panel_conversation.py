@@ -17,7 +17,7 @@ def lines(locator):
 CALL = {
     "id": "c1",
     "name": "write_file",
-    "arguments": '{"rows":6}',
+    "arguments": '{\n  "rows": 6\n}',
     "result": "",
     "is_error": False,
 }
@@ -146,7 +146,7 @@ def test_a_call_that_asks_is_approved_or_denied(room):
 
 def test_what_is_approved_is_seen_whole_and_folded_again(room):
     room.mount()
-    call = {**CALL, "arguments": '{"text": "%s end"}' % ("long " * 60), "state": "asked"}
+    call = {**CALL, "arguments": '{\n  "text": "%s end"\n}' % ("long " * 60), "state": "asked"}
     room.whole(message("a1", calls=[call], status="streaming"))
     given = room.see(".nba-call pre").first
     assert given.is_visible()

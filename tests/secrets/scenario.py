@@ -156,7 +156,7 @@ def run(root: Path, *, share: float, seed: int) -> Run:
             cells=[new_code_cell(source) for source in cells(asked, whole=share >= 1)]
         )
         client = _Recorder(notebook, root, variables)
-        with client.setup_kernel(env=variables, stdout=output, stderr=output):
+        with client.setup_kernel(cleanup_kc=True, env=variables, stdout=output, stderr=output):
             client.execute()
         _keep_notebook(notebook, root)
         sent = b"\n".join(request.raw for request in server.requests)
