@@ -39,9 +39,11 @@ help: ## list the targets
 tour: $(READY) ## open a copy of the first notebook in JupyterLab, or run it here (HEADLESS=1)
 	@$(BIN)/python tests/tour.py notebooks/01_first_chat.ipynb
 
+# A file's tests stay together: they share a kernel or a browser.
+WORKERS := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 test: $(READY) lint browser docs ## check everything: style, types, layers, docs, tests, notebooks
-	$(BIN)/python -m pytest
-	$(UNCONNECTED) $(BIN)/python -m pytest --nbval --nbval-current-env $(NOTEBOOKS)
+	$(BIN)/python -m pytest $(WORKERS)
+	$(UNCONNECTED) $(BIN)/python -m pytest $(WORKERS) --nbval --nbval-current-env $(NOTEBOOKS)
 
 lint: $(READY) ## check style, types and layers
 	$(BIN)/ruff check

@@ -20,11 +20,21 @@ for name in list(os.environ):
 os.environ["NBAGENTS_REQUESTS"] = "loopback"
 
 
+# The files that take minutes begin first, so that no worker has to wait for another at the end.
+LONGEST = ("torture", "browser", "testing", "secrets", "notebook")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a browser where there is none; in CI it fails instead."""
+    """Put the longest first; skip what needs a browser where there is none, except in CI."""
+    items.sort(key=_turn)
     if shutil.which("chromium") or os.environ.get("CI"):
         return
     skip = pytest.mark.skip(reason="no Chromium on this machine")
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(skip)
+
+
+def _turn(item: pytest.Item) -> int:
+    folders = item.path.parts
+    return next((at for at, name in enumerate(LONGEST) if name in folders), len(LONGEST))
