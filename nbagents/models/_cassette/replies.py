@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from nbagents import errors
 from nbagents.errors import (
@@ -43,7 +43,23 @@ _KINDS: dict[str, type[RequestError]] = {
 }
 _NUMBERS = ("latency", "time_to_first_token")
 _PATH = r"(?:/[\w.~%/-]*[\w~%/-]|/)?"
-_USAGE = TypeAdapter(RequestUsage)
+_MOST = 2**53  # tokens and seconds: what is more is no number that was measured
+_Count = Annotated[int, Field(ge=0, lt=_MOST)]
+_SECONDS = TypeAdapter(Annotated[float, Field(ge=0, lt=_MOST)] | None)
+
+
+class _Usage(BaseModel):
+    """What a cassette says of tokens: a budget counts them."""
+
+    prompt_tokens: _Count
+    completion_tokens: _Count
+    cached_tokens: _Count | None = None
+    reasoning_tokens: _Count | None = None
+    estimated: bool = False
+
+    def usage(self) -> RequestUsage:
+        """As the ledger takes it."""
+        return RequestUsage(**self.model_dump())
 
 
 class _Failure(BaseModel):
@@ -56,7 +72,7 @@ class _Failure(BaseModel):
     status: int | None = None
     retry_after: float | None = None
     retryable: bool = False
-    usage: RequestUsage | None = None
+    usage: _Usage | None = None
 
 
 def result_of(result: CreateResult, pieces: Sequence[Piece]) -> dict[str, Any]:
@@ -86,7 +102,8 @@ def result_in(record: Record) -> CreateResult:
 
 def _result_in(record: Record) -> CreateResult:
     details = dict(record.details)
-    details["usage"] = _USAGE.validate_python(details["usage"])
+    details["usage"] = _Usage.model_validate(details["usage"]).usage()
+    details |= {name: _SECONDS.validate_python(details.get(name)) for name in _NUMBERS}
     details.setdefault("content", _joined(record.pieces, "text"))
     if isinstance(details["content"], list):
         details["content"] = [FunctionCall(**call) for call in details["content"]]
@@ -149,7 +166,7 @@ def _error_in(record: Record) -> RequestError:
     )
     if isinstance(error, RateLimitError):
         error.retry_after = failure.retry_after
-    error.usage = failure.usage
+    error.usage = failure.usage and failure.usage.usage()
     return error
 
 

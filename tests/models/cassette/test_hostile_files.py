@@ -22,6 +22,8 @@ from nbagents.errors import (
 )
 from nbagents.messages import CreateResult, UserMessage
 from nbagents.models import RecordingChatCompletionClient, ReplayChatCompletionClient
+from nbagents.models._cassette.lines import Record
+from nbagents.models._cassette.replies import can_be_played
 from tests.scripted import ScriptedClient
 
 SAID = {"one": "First.", "two": "Second.", "three": "Third."}
@@ -274,3 +276,18 @@ _EXAMPLE = """\
 {"message": {"content": "four", "name": "user", "role": "user"}}
 {"error": {"type": "BadRequestError", "message": "No.", "status": 400}}
 """
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"usage": {"prompt_tokens": -1_000_000, "completion_tokens": 0}},
+        {"usage": {"prompt_tokens": 10**400, "completion_tokens": 0}},
+        {"latency": -5},
+        {"latency": "inf"},
+    ],
+)
+def test_what_no_server_can_have_reported_is_no_reply(change: dict[str, Any]) -> None:
+    details = {"usage": {"prompt_tokens": 1, "completion_tokens": 1}, "finish_reason": "stop"}
+    assert can_be_played(Record({}, (), "result", details | {"content": "hi"}))
+    assert not can_be_played(Record({}, (), "result", details | {"content": "hi"} | change))
