@@ -127,6 +127,21 @@ def test_a_file_that_somebody_else_uses_is_not_mended(database: Database, path: 
         assert len(database.rows()) == 201
 
 
+def test_a_damaged_row_is_left_out_and_told_while_somebody_else_uses_the_file(
+    database: Database, path: Path
+) -> None:
+    other = Database(path, TABLE)
+    assert len(other) == 201
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE things SET count = 5 WHERE id = ?", (ROWS[3][0],))
+        connection.commit()
+    with pytest.warns(DamagedFileWarning, match="a record is left out"):
+        assert database.rows() == [*ROWS[:3], *ROWS[4:], LONG]
+    with pytest.warns(DamagedFileWarning, match="a record is left out"):
+        assert database.get(ROWS[3][0]) is None
+    other.close()
+
+
 def test_what_stands_behind_a_damaged_place_of_the_log_is_put_back(
     tmp_path: Path, path: Path
 ) -> None:

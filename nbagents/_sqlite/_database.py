@@ -112,13 +112,23 @@ class Database:
         """The rows that are intact; when one is not, of what is left of the file."""
         statement = f"SELECT * FROM {self._table.name} {which}"  # noqa: S608
 
-        def work(connection: sqlite3.Connection) -> list[Row]:
-            stored = connection.execute(statement, values).fetchall()
-            if not all(map(is_intact, stored)):
-                raise _damage("the checksum of a record does not agree")
-            return [unsealed(row) for row in stored]
+        def stored(connection: sqlite3.Connection) -> list[Row]:
+            return connection.execute(statement, values).fetchall()
 
-        return self._run(work)
+        def intact(connection: sqlite3.Connection) -> list[Row]:
+            rows = stored(connection)
+            if not all(map(is_intact, rows)):
+                raise _damage("the checksum of a record does not agree")
+            return rows
+
+        try:
+            rows = self._run(intact)
+        except DamagedFileWarning:
+            raise
+        except ConfigurationError:  # it is not to be mended now: somebody else has it open
+            rows = list(filter(is_intact, self._run(stored)))
+            self._tell("a record is left out, and the file is mended when no other kernel uses it")
+        return [unsealed(row) for row in rows]
 
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
