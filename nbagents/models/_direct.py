@@ -263,7 +263,7 @@ class DirectChatClient:
         thinks = self._defaults.info["family"] == ModelFamily.R1
         builder = ReplyBuilder(think_tags=thinks, max_reply=limits.reply_bytes)
         veil = Veil(secret.reveal() for secret in failures.credentials)
-        arguments["messages"] = veil.sent(arguments["messages"])
+        arguments |= _veiled(arguments, veil)
         call = _Call(asked, arguments, limits, exchange, builder, perf_counter())
         try:
             await self._open(call)
@@ -376,3 +376,10 @@ def _tokens_of(result: CreateResult, model: str) -> int:
     parts = [content] if isinstance(content, str) else [c.name + c.arguments for c in content]
     parts += [result.thought or "", result.refusal or ""]
     return sum(estimate_text_tokens(part, model) for part in parts if part)
+
+
+def _veiled(arguments: dict[str, Any], veil: Veil) -> dict[str, Any]:
+    """What a model reads of a request, without credentials."""
+    return {
+        name: veil.sent(arguments[name]) for name in ("messages", "tools") if arguments.get(name)
+    }

@@ -40,7 +40,7 @@ class Veil:
         self._held: dict[str, str] = {}
 
     def sent(self, messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The messages of a request without credentials: tools and prompts may have brought some.
+        """A request's messages, or its tools, without credentials, which either may have brought.
 
         Images stay as they are.
         """
@@ -94,7 +94,7 @@ class Veil:
             return self._clean(value)
         if isinstance(value, list):
             return [self._cleaned(part) for part in value]
-        if isinstance(value, dict) and "image_url" not in value:
+        if isinstance(value, dict) and value.get("type") != "image_url":
             return {name: self._cleaned(part) for name, part in value.items()}
         return value
 

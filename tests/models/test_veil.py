@@ -28,6 +28,7 @@ from nbagents.messages import (
 )
 from nbagents.models._openai import OpenAIChatCompletionClient
 from nbagents.models._veil import Veil
+from nbagents.tools import FunctionTool
 from tests.support import DONE, STOP, Handler, Server, answer, completion, event, stream, text
 
 HI: list[LLMMessage] = [UserMessage(content="hi", source="ada")]
@@ -197,6 +198,20 @@ async def test_what_is_sent_as_text_holds_it_neither() -> None:
     assert LETTERS not in raw
     assert raw.count("***") == 4
     assert base64.b64encode(PIXEL).decode() in raw
+
+
+async def test_nor_does_what_is_sent_of_tools() -> None:
+    def look(image_url: str = KEY) -> str:
+        return image_url
+
+    with Server(answer(200, completion())) as server:
+        async with OpenAIChatCompletionClient(
+            model="gpt-4o", api_key=KEY, base_url=server.base_url
+        ) as client:
+            await client.create(HI, tools=[FunctionTool(look, description=f"Look with {KEY}.")])
+    raw = server.requests[0].raw.decode()
+    assert KEY not in raw
+    assert raw.count("***") == 2
 
 
 @pytest.mark.parametrize("key", ["lm-studio", "not-needed", "sk-no-key-required", "ollama2"])
