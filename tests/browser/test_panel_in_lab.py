@@ -79,7 +79,7 @@ def test_a_reply_is_seen_growing_and_ends_with_its_footer(chat, server):
 
 
 def test_stop_keeps_the_text_and_hangs_up(chat, server):
-    server.will_reply(text("word " * 5_000, pace=0.005), "Again.")
+    server.will_reply(text("word " * 5_000, pace=0.005), "Once more.")
     chat.ask("Go on.")
     chat.see("word word")
     chat.press("Stop")
@@ -89,9 +89,9 @@ def test_stop_keeps_the_text_and_hangs_up(chat, server):
     assert request.left is not None, "the server went on to its end"
     assert chat.texts()[1].startswith("word word")
     chat.press("Retry")
-    chat.see("Again.")
+    chat.see("Once more.")
     chat.rest()
-    assert chat.texts() == ["Go on.", "Again."]
+    assert chat.texts() == ["Go on.", "Once more."]
     assert prompts(server.requests[1]) == ["Go on."]
 
 
