@@ -35,6 +35,8 @@ NAMED_RULES: Mapping[str, tuple[tuple[str, str], ...]] = {
 
 DEFAULT_RULES: tuple[Rule, ...] = ("addresses",)
 
+_GROWTH, _ROOM = 4, 10_000  # characters that a text may have after all rules
+
 
 def normaliser(rules: Iterable[Rule]) -> Callable[[Any], Any]:
     """Make a function that replaces what varies in every text of a JSON value.
@@ -43,7 +45,8 @@ def normaliser(rules: Iterable[Rule]) -> Callable[[Any], Any]:
         rules: Names of `NAMED_RULES`, or ``{"replace": pattern, "with": text}``.
 
     Raises:
-        ConfigurationError: A rule is neither, or its pattern is none.
+        ConfigurationError: A rule is neither, or its pattern is none. The function raises it
+            where rules make a text many times as long.
     """
     if isinstance(rules, str) or not isinstance(rules, Iterable):
         raise ConfigurationError(f"The rules of a cassette are a list, not {rules!r}.")
@@ -51,9 +54,7 @@ def normaliser(rules: Iterable[Rule]) -> Callable[[Any], Any]:
 
     def normalised(value: Any) -> Any:
         if isinstance(value, str):
-            for pattern, text in compiled:
-                value = pattern.sub(text, value)
-            return value
+            return _replaced(value, compiled)
         if isinstance(value, dict):
             return {key: normalised(part) for key, part in value.items()}
         if isinstance(value, list):
@@ -61,6 +62,18 @@ def normaliser(rules: Iterable[Rule]) -> Callable[[Any], Any]:
         return value
 
     return normalised
+
+
+def _replaced(text: str, compiled: Iterable[tuple[re.Pattern[str], str]]) -> str:
+    most = _GROWTH * len(text) + _ROOM
+    for pattern, replacement in compiled:
+        text = pattern.sub(replacement, text)
+        if len(text) > most:  # a stranger's rules may double it, again and again
+            raise ConfigurationError(
+                f"The cassette's rule {pattern.pattern!r} makes texts ever longer; a rule puts a "
+                "short word in the place of what varies."
+            )
+    return text
 
 
 def _compiled(rule: Rule) -> Iterable[tuple[re.Pattern[str], str]]:
