@@ -13,12 +13,18 @@ __all__ = ["Clients"]
 
 _PREFIXES = ("OPENAI_", "AZURE_", "NBAGENTS_")
 
+# What a client reads as it is made: keys, addresses, headers, proxies and certificates.
+_READ = (
+    *("OPENAI_", "AZURE_", "GEMINI_", "ANTHROPIC_", "LLAMA_"),
+    *("HTTP_", "HTTPS_", "ALL_PROXY", "NO_PROXY", "SSL_CERT_"),
+)
+
 
 class Clients:
     """Makes the client that the environment asks for, and keeps it while that stays the same."""
 
     def __init__(self) -> None:
-        self._made: list[tuple[Resolution, ChatCompletionClient]] = []
+        self._made: list[tuple[Resolution, int, ChatCompletionClient]] = []
         self._resolved: dict[object, Resolution] = {}
         self._told: Resolution | None = None
 
@@ -43,7 +49,7 @@ class Clients:
     def _resolve(self, model: str) -> Resolution:
         from nbagents.models import resolve
 
-        key = (model, _state_of_environment())
+        key = (model, _state_of_environment(_PREFIXES))
         known = self._resolved.get(key)
         # A local server may have been started since the embedded model had to step in.
         if known is None or (known.provider == "embedded" and not model):
@@ -51,14 +57,18 @@ class Clients:
         return known
 
     def _client(self, resolution: Resolution) -> ChatCompletionClient:
-        for known, client in self._made:
-            if known == resolution:
+        state = _state_of_environment(_READ) if resolution.provider in ("openai", "azure") else 0
+        for known, made_in, client in self._made:
+            if known == resolution and made_in == state:
                 return client
         client = resolution.client()
-        self._made.append((resolution, client))
+        # One with a key or an address that is set no more goes, with its connections.
+        self._made = [each for each in self._made if each[0] != resolution]
+        self._made.append((resolution, state, client))
         return client
 
 
-def _state_of_environment() -> int:
+def _state_of_environment(prefixes: tuple[str, ...]) -> int:
     """A number for what is set: keys are among it, and shall not be kept here."""
-    return hash(frozenset(item for item in os.environ.items() if item[0].startswith(_PREFIXES)))
+    items = ((name.upper(), value) for name, value in os.environ.items())
+    return hash(frozenset(item for item in items if item[0].startswith(prefixes)))
