@@ -17,7 +17,7 @@ from nbagents.errors import ConfigurationError
 from nbagents.notebook._options import BY_NAME, CHAT_HELP, Option
 from nbagents.notebook._template import expand
 from nbagents.notebook._typed_keys import is_for_a_key, refusal
-from nbagents.notebook._variables import did_you_mean, holds_agent
+from nbagents.notebook._variables import NotThereError, did_you_mean, find, holds_agent
 
 __all__ = ["CHAT_HELP", "ChatArguments", "parse_cell", "parse_line"]
 
@@ -231,8 +231,8 @@ def _fill(name: str, value: str, namespace: Mapping[str, object]) -> str:
         return str(namespace[value[1:]])
     filled = expand(value, namespace)
     if not filled.filled and filled.lookalikes and value == f"{{{filled.lookalikes[0]}}}":
-        word = filled.lookalikes[0]
-        raise ConfigurationError(
-            f"{name} {value}: there is no variable {word}{did_you_mean(word, namespace) or '.'}"
-        )
+        try:
+            find(filled.lookalikes[0], namespace)
+        except NotThereError as error:
+            raise ConfigurationError(f"{name} {value}: {error.told(namespace)}") from None
     return filled.text

@@ -11,7 +11,7 @@ from nbagents.errors import ConfigurationError
 from nbagents.notebook._describe import describe
 from nbagents.notebook._description import fenced
 from nbagents.notebook._pictures import picture_of
-from nbagents.notebook._variables import NotThereError, did_you_mean, find, refuse_secret
+from nbagents.notebook._variables import NotThereError, find, refuse_secret
 
 if TYPE_CHECKING:
     from nbagents.messages import Image
@@ -81,9 +81,9 @@ def look_up(name: str, namespace: Mapping[str, object]) -> object:
     """
     try:
         value = find(name, namespace)
-    except NotThereError:
-        hint = did_you_mean(name, namespace) or "; define it in a cell above."
-        raise ConfigurationError(f"--with: there is no variable {name}{hint}") from None
+    except NotThereError as error:
+        told = error.told(namespace, "; define it in a cell above.")
+        raise ConfigurationError(f"--with: {told}") from None
     refuse_secret(name, value)
     return value
 

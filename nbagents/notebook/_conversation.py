@@ -134,6 +134,8 @@ class Conversations:
 def _tool(name: str, namespace: Mapping[str, Any]) -> Any:
     try:
         return find(name, namespace)
-    except NotThereError:
+    except NotThereError as error:
+        if not error.variable:
+            raise ConfigurationError(f"--tools: {error.reason}.") from None
         hint = did_you_mean(name, namespace) or "; define it in a cell above"
         raise ConfigurationError(f"--tools: there is no function {name}{hint}") from None

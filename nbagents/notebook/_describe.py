@@ -17,7 +17,7 @@ from nbagents.notebook._description import Description, bounded, fenced, is_a
 from nbagents.notebook._pretty import is_container, is_secret, pretty, safe_repr, without_addresses
 from nbagents.notebook._tables import describe_array, describe_frame, describe_series
 
-__all__ = ["describe", "inline"]
+__all__ = ["describe", "inline", "kind_of_block"]
 
 _FRAMES = 10
 _SOURCE = 6_000
@@ -48,13 +48,29 @@ def inline(value: object, limit: int) -> str:
     """
     if isinstance(value, str):
         return value
-    for describer in (describe_frame, describe_series, describe_array, _code, _module):
-        described = describer(value)
-        if described is not None:
-            return f"\n{fenced(bounded(described, limit))}\n"
+    described = _block(value)
+    if described is not None:
+        return f"\n{fenced(bounded(described, limit))}\n"
     if is_container(value):
         return pretty(value, width=2 * limit)[0]
     return without_addresses(str(value))
+
+
+def kind_of_block(value: object) -> str:
+    """Say what it is that `inline` makes a block of its own of; empty where it makes none."""
+    described = None if isinstance(value, str) else _block(value)
+    if described is None:
+        return ""
+    kind, comma, size = described.kind.partition(", ")
+    return f"{kind} ({size})" if comma else kind
+
+
+def _block(value: object) -> Description | None:
+    for describer in (describe_frame, describe_series, describe_array, _code, _module):
+        described = describer(value)
+        if described is not None:
+            return described
+    return None
 
 
 def _text(value: Any) -> Description | None:

@@ -10,14 +10,9 @@ from nbagents.errors import ConfigurationError
 from nbagents.messages import Image, ModelInfo
 from nbagents.notebook._arguments import ChatArguments
 from nbagents.notebook._attach import attach
-from nbagents.notebook._describe import inline
-from nbagents.notebook._template import expand
-from nbagents.notebook._variables import find
+from nbagents.notebook._template import Expansion, expand
 
 __all__ = ["Prompt", "compose"]
-
-_SHOWN = 30
-"""Characters of a value that are shown of what was filled in."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,7 @@ def compose(
     if not arguments.raw:
         expansion = expand(text, namespace)
         text = expansion.text
-        notices = _notices(expansion.filled, expansion.lookalikes, namespace)
+        notices = _notices(expansion)
     if not text.strip():
         raise ConfigurationError(
             "The prompt is empty; write it on the lines below %%chat, or behind %chat."
@@ -72,19 +67,15 @@ def _refuse_own_keys(text: str) -> None:
         )
 
 
-def _notices(
-    filled: Sequence[str], lookalikes: Sequence[str], namespace: Mapping[str, Any]
-) -> list[str]:
+def _notices(expansion: Expansion) -> list[str]:
     notices = []
-    if filled:
-        values = (f"{name} = {_short(find(name, namespace))}" for name in filled)
-        notices.append(f"filled in: {', '.join(values)}")
-    if lookalikes:
-        words = ", ".join(f"{{{word}}}" for word in lookalikes)
-        notices.append(f"left as written, for there is no such variable: {words}")
+    if expansion.sent:
+        notices.append(f"filled in: {', '.join(expansion.sent)}")
+    left: dict[str, list[str]] = {}
+    for word, reason in zip(expansion.lookalikes, expansion.missing, strict=True):
+        left.setdefault(reason, []).append(f"{{{word}}}")
+    if expansion.computed:
+        left["nothing is computed in a prompt"] = [*expansion.computed]
+    for reason, fields in left.items():
+        notices.append(f"left as written, for {reason}: {', '.join(fields)}")
     return notices
-
-
-def _short(value: object) -> str:
-    text = " ".join(inline(value, _SHOWN).split())
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import keyword
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from nbagents._keys import holds_key
 from nbagents.errors import ConfigurationError
-from nbagents.notebook._describe import inline
+from nbagents.notebook._describe import inline, kind_of_block
 from nbagents.notebook._description import first_line, shorten
 from nbagents.notebook._variables import EXPRESSION, NotThereError, find, refuse_secret
 from nbagents.notebook._verbatim import matching_braces, without_code_and_tex
@@ -23,6 +26,14 @@ VALUE_LIMIT = 20_000
 # {share:.1%}, {when:%Y-%m-%d}.
 _FORMAT = r"\+?,?\.[0-9]{1,2}[eEfFgG%]|,d?|%[A-Za-z][A-Za-z%:/., -]*|%"
 _FIELD = re.compile(rf"\{{({EXPRESSION})(?:!([rs]))?(?::({_FORMAT}))?\}}")
+_SUFFIX = re.compile(rf"(?:![rsa])?(?::(?:{_FORMAT}))?$")
+_WORD = re.compile(r"[^\W\d]\w*")
+
+_COMPUTED_LIMIT = 200
+"""Characters between braces that may be an f-string's."""
+
+_SHOWN = 30
+"""Characters of a value that are shown of what was filled in."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +44,17 @@ class Expansion:
         text: What goes to the model.
         filled: The expressions that were filled in, as written, in order, each once.
         lookalikes: Those that look like a variable and are none; they stay in the text.
+        sent: What each field that was filled in became, in short: ``day = 02.01.2025``.
+        missing: Why each lookalike is none.
+        computed: Fields of an f-string that would have to be computed; they stay as well.
     """
 
     text: str
     filled: tuple[str, ...] = ()
     lookalikes: tuple[str, ...] = ()
+    sent: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    computed: tuple[str, ...] = ()
 
 
 def expand(body: str, namespace: Mapping[str, object]) -> Expansion:
@@ -57,25 +74,40 @@ def expand(body: str, namespace: Mapping[str, object]) -> Expansion:
     """
     pieces: list[str] = []
     filled: dict[str, str] = {}
-    lookalikes: dict[str, None] = {}
+    sent: dict[str, None] = {}
+    lookalikes: dict[str, str] = {}
+    computed: dict[str, None] = {}
     at = 0
-    for field in _fields(body):
+    for braces, field in _fields(body):
+        if field is None:
+            if braces not in computed and _is_computed(braces[1:-1], namespace):
+                computed[braces] = None
+            continue
         if field[1] in lookalikes or keyword.iskeyword(field[1]):
             continue
         try:
             if field[0] not in filled:
-                filled[field[0]] = _filled(find(field[1], namespace), field)
-        except NotThereError:
-            lookalikes[field[1]] = None
+                value = find(field[1], namespace)
+                filled[field[0]] = _filled(value, field)
+                sent[f"{field[1]} = {_in_short(value, field, filled[field[0]])}"] = None
+        except NotThereError as error:
+            lookalikes[field[1]] = error.reason
             continue
         pieces += body[at : field.start()], filled[field[0]]
         at = field.end()
     names = dict.fromkeys(_FIELD.sub(r"\1", field) for field in filled)
-    return Expansion("".join((*pieces, body[at:])), tuple(names), tuple(lookalikes))
+    return Expansion(
+        "".join((*pieces, body[at:])),
+        tuple(names),
+        tuple(lookalikes),
+        tuple(sent),
+        tuple(lookalikes.values()),
+        tuple(computed),
+    )
 
 
-def _fields(body: str) -> Iterator[re.Match[str]]:
-    """Find what has the form of a field, is prose, and stands in no other braces."""
+def _fields(body: str) -> Iterator[tuple[str, re.Match[str] | None]]:
+    """Find braces in prose that stand in no others, and their match if they are a field."""
     if "{" not in body:
         return
     prose = without_code_and_tex(body)
@@ -84,9 +116,37 @@ def _fields(body: str) -> Iterator[re.Match[str]]:
         if start < end:
             continue
         end = closing + 1
-        field = _FIELD.fullmatch(prose, start, end)
-        if field:
-            yield field
+        yield prose[start:end], _FIELD.fullmatch(prose, start, end)
+
+
+def _is_computed(inside: str, namespace: Mapping[str, object]) -> bool:
+    """Whether an f-string would compute this of the user's variables; prose and JSON are none."""
+    words = _WORD.findall(inside) if len(inside) <= _COMPUTED_LIMIT else ()
+    if not any(word in namespace for word in words) or holds_key(inside):
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            expression = ast.parse(_SUFFIX.sub("", inside).strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    if not isinstance(expression, ast.Call | ast.BinOp | ast.Subscript | ast.Attribute | ast.IfExp):
+        return False
+    nodes = [*ast.walk(expression)]
+    if any(isinstance(node, ast.BitOr) for node in nodes):
+        return False  # {x | x > 0} is a set
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    own = {name.id for name in names if not isinstance(name.ctx, ast.Load)}  # [x for x in ...]
+    used = {name.id for name in names} - own
+    return any(name in namespace for name in used) and all(
+        name in namespace or hasattr(builtins, name) for name in used
+    )
+
+
+def _in_short(value: object, field: re.Match[str], text: str) -> str:
+    kind = kind_of_block(value) if field[2] is None and field[3] is None else ""
+    text = kind or " ".join(text.split())
+    return text if kind or len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
 def _filled(value: object, field: re.Match[str]) -> str:

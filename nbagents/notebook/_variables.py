@@ -35,11 +35,29 @@ an f-string. Nothing is called or computed.
 _WHOLE = re.compile(EXPRESSION)
 _STEP = re.compile(rf"\.(?P<attribute>{_NAME})|\[(?P<subscript>{_QUOTED}|[^\]]*)\]")
 _FIRST = re.compile(_NAME)
+_NO_VARIABLE = "there is no such variable"
 _PART = re.compile(r"(?:\[[-0-9:]+\])+$")
 
 
 class NotThereError(LookupError):
-    """The kernel has no such variable, or the variable no such attribute or item."""
+    """The kernel has no such variable, or the variable no such attribute or item.
+
+    Attributes:
+        reason: What is missing: ``there is no such variable``, ``df has no attribute x``.
+        variable: The variable that is missing; empty if it is something else.
+    """
+
+    def __init__(self, reason: str, variable: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.variable = variable
+
+    def told(self, namespace: Mapping[str, object], advice: str = ".") -> str:
+        """Say what is missing, and which variable may be meant, or else the advice."""
+        if not self.variable:
+            return f"{self.reason}."
+        hint = did_you_mean(self.variable, namespace) or advice
+        return f"there is no variable {self.variable}{hint}"
 
 
 def find(expression: str, namespace: Mapping[str, object]) -> object:
@@ -51,9 +69,9 @@ def find(expression: str, namespace: Mapping[str, object]) -> object:
     """
     first = _FIRST.match(expression)
     if first is None or not _WHOLE.fullmatch(expression):
-        raise NotThereError(expression)
+        raise NotThereError(_NO_VARIABLE, expression)
     if _is_dunder(first.group()) or first.group() not in namespace:
-        raise NotThereError(expression)
+        raise NotThereError(_NO_VARIABLE, first.group())
     value = namespace[first.group()]
     for step in _STEP.finditer(expression, first.end()):
         value = _step(value, step, expression, namespace)
@@ -113,10 +131,10 @@ def _step(
     attribute = step["attribute"]
     try:
         if attribute is None:
-            return _item(value, step["subscript"], namespace)
-        return _attribute(value, attribute)
+            return _item(value, step["subscript"], namespace, expression[: step.start()])
+        return _attribute(value, attribute, expression[: step.start()])
     except NotThereError:
-        raise NotThereError(expression) from None
+        raise
     except Exception as error:
         raise ConfigurationError(
             f"Reading {expression} raised {type(error).__name__}: {first_line(error)}; nothing was "
@@ -124,24 +142,24 @@ def _step(
         ) from error
 
 
-def _attribute(value: object, name: str) -> object:
+def _attribute(value: object, name: str, before: str) -> object:
     if _is_dunder(name):
-        raise NotThereError(name)
+        raise NotThereError(f"{name} is not looked up")
     try:
         return getattr(value, name)
     except AttributeError:
         # A property of that name exists, and failed inside.
         if name in dir(type(value)):
             raise
-        raise NotThereError(name) from None
+        raise NotThereError(f"{before} has no attribute {name}") from None
 
 
-def _item(value: object, subscript: str, namespace: Mapping[str, object]) -> object:
+def _item(value: object, subscript: str, namespace: Mapping[str, object], before: str) -> object:
     key = _key(subscript, namespace)
     try:
         return value[key]  # type: ignore[index]
     except (LookupError, TypeError):
-        raise NotThereError(subscript) from None
+        raise NotThereError(f"{before} has no item {subscript}") from None
 
 
 def _key(subscript: str, namespace: Mapping[str, object]) -> object:
@@ -152,7 +170,7 @@ def _key(subscript: str, namespace: Mapping[str, object]) -> object:
     if re.fullmatch(_INTEGER, subscript):
         return int(subscript)
     if subscript not in namespace:
-        raise NotThereError(subscript)
+        raise NotThereError(f"there is no variable {subscript}", subscript)
     return namespace[subscript]
 
 

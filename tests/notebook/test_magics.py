@@ -111,8 +111,17 @@ def test_variables_are_filled_in_and_said(kernel: Kernel, server: LoopbackServer
     assert "filled in: city = Ulm" in plain
     assert "left as written, for there is no such variable: {this}" in plain
     server.will_reply("ok")
+    kernel.run("import datetime; day = datetime.date(2025, 1, 2)")
+    plain = _only_output(kernel.run("%%chat\n{day:%d.%m.%Y}, {len(city)} {city.nope}"))[
+        "text/plain"
+    ]
+    assert _sent(server)[1]["messages"][-1]["content"] == "02.01.2025, {len(city)} {city.nope}"
+    assert "filled in: day = 02.01.2025\n" in plain
+    assert "left as written, for city has no attribute nope: {city.nope}\n" in plain
+    assert "left as written, for nothing is computed in a prompt: {len(city)}\n" in plain
+    server.will_reply("ok")
     kernel.run("%%chat --raw\nWeather in {city}?")
-    assert _sent(server)[1]["messages"][-1]["content"] == "Weather in {city}?"
+    assert _sent(server)[2]["messages"][-1]["content"] == "Weather in {city}?"
 
 
 def test_objects_are_attached_and_said(kernel: Kernel, server: LoopbackServer) -> None:

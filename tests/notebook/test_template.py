@@ -111,7 +111,67 @@ def test_what_looks_like_a_variable_and_is_none_is_told_and_stays() -> None:
         text="{nmae} {person.age} {ages['Bob']} {days[9]} Ada {nmae} 2.34567 {größe}",
         filled=("name", "x"),
         lookalikes=("nmae", "person.age", "ages['Bob']", "days[9]", "größe"),
+        sent=("name = Ada", "x = 2.34567"),
+        missing=(
+            "there is no such variable",
+            "person has no attribute age",
+            "ages has no item 'Bob'",
+            "days has no item 9",
+            "there is no such variable",
+        ),
     )
+
+
+def test_what_is_missing_within_a_variable_that_is_there_is_told() -> None:
+    body = "{person.home.street} {ages[nobody]} {x[0]} {person.__dict__} {days[0][:1].up}"
+    assert expand(body, NAMESPACE).missing == (
+        "person.home has no attribute street",
+        "there is no variable nobody",
+        "x has no item 0",
+        "__dict__ is not looked up",
+        "days[0][:1] has no attribute up",
+    )
+
+
+def test_what_was_sent_is_said_in_short() -> None:
+    frame = pd.DataFrame({"a": [1, 2, 3], "b": [4, 5, 6]})
+    body = "{day:%d.%m.%Y} {x} {x:.2f} {x} {name!r} {df} {long}"
+    assert expand(body, {**NAMESPACE, "df": frame, "long": "word\n" * 100}).sent == (
+        "day = 22.11.2026",
+        "x = 2.34567",
+        "x = 2.35",
+        "name = 'Ada'",
+        "df = pandas DataFrame (3 rows x 2 columns)",
+        "long = word word word word word word…",
+    )
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *("{len(days)}", "{i+1}", "{ n / 2 }", "{days[i-1]}", "{name.upper()}", "{name.upper()!r}"),
+        *("{sum(ages.values()):.2f}", "{', '.join(d for d in days)}", "{days[0] if a else name}"),
+        *("{{'a': 1}[name]}", "{max([a, b])}"),
+    ],
+)
+def test_what_an_fstring_would_compute_is_told_and_stays(field: str) -> None:
+    once = expand(f"{{name}}: {field} {field}", NAMESPACE)
+    assert (once.text, once.computed) == (f"Ada: {field} {field}", (field,))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *('{"a": 1, "b": a}', "{a: b}", "{a: 1, 'b': a+1}", "{'a': {b+1}}", "{[a, b]}", "{a, b}"),
+        *("{}", "{ a }", "{a b}", "{0}", "{1+1}", "{'a' + 'b'}", "{x | x > 0}", "{x | f(x)}"),
+        *("{nobody+1}", "{file-name}", "{len(nobody)}", "{len([])}", "{a and b}", "{a in days}"),
+        *("`{i+1}`", "```\n{i+1}\n```", "    {i+1}", "$x_{i+1}$", "x_{i+1}", r"\frac{i+1}{n-1}"),
+        *("$${i+1}$$", "function f() { return a+1 }", "{ a = a + 1; }", "{{a+1}}", r"{a+1\d}"),
+        *("{" + "(" * 150 + "a", "{" + "(" * 90 + "a" + ")" * 90 + "+}", "{f('\0', a)}"),
+    ],
+)
+def test_json_code_tex_and_prose_are_no_fstrings(body: str) -> None:
+    assert expand(body, NAMESPACE) == Expansion(body)
 
 
 def test_builtins_are_no_variables() -> None:
