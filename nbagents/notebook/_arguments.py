@@ -141,6 +141,7 @@ class _Reader:
         if option.argument in _LISTS:
             # "a, b" is one value.
             while value.endswith(",") or self._rest.startswith(","):
+                value += self._comma()
                 if not self._rest:
                     break
                 value += self._value(name, option)
@@ -150,25 +151,34 @@ class _Reader:
         try:
             return option.read(value)
         except ValueError as error:
+            if resembles_key(value):
+                raise refusal() from None
             raise ConfigurationError(f"{name} takes {error}, not {value[:40]!r}.") from None
 
     def _value(self, name: str, option: Option) -> str:
         if not self._rest or _is_option(self._rest):
             raise ConfigurationError(f"{name} needs a value: {name} {option.value}.")
         if self._rest[0] in "'\"":
-            return self._quoted(name)
-        return self._word()
+            return self._quoted(name, option)
+        return self._word(_ITEMS if option.argument in _LISTS else _WORD)
 
-    def _quoted(self, name: str) -> str:
+    def _quoted(self, name: str, option: Option) -> str:
         # The quote that closes has a space or the end behind it, so that 'don't' is one value.
         quote = self._rest[0]
-        if not _QUOTED[quote].match(self._rest):
+        quoted = (_QUOTED_ITEM if option.argument in _LISTS else _QUOTED)[quote]
+        if not quoted.match(self._rest):
             raise ConfigurationError(f"The quote after {name} is never closed.")
-        (text,) = self._take(_QUOTED[quote])
+        (text,) = self._take(quoted)
         return re.sub(r"\\([\\\"])", r"\1", text) if quote == '"' else text
 
-    def _word(self) -> str:
-        (word,) = self._take(_WORD)
+    def _comma(self) -> str:
+        if not self._rest.startswith(","):
+            return ""
+        self._take(_COMMA)
+        return ","
+
+    def _word(self, pattern: re.Pattern[str] | None = None) -> str:
+        (word,) = self._take(pattern or _WORD)
         return word
 
     def _take(self, pattern: re.Pattern[str]) -> tuple[str, ...]:
@@ -188,18 +198,25 @@ class _Reader:
         if "name" in found or not word.isidentifier():
             raise ConfigurationError(
                 f"{word[:40]!r} is out of place: the line takes one agent's name and options. "
-                "The prompt stands below the line; %chat, with one %, takes it on the line."
+                "Put the prompt on the lines below, or use %chat, with one %, for one line."
             )
         found["name"] = word
 
 
 _OPTION = re.compile(r"([^\s=]+)(=?)")
 _WORD = re.compile(r"(\S+)")
+_ITEMS = re.compile(r"""((?:\['[^'\n]*'\]|\["[^"\n]*"\]|\S)+)""")
+_COMMA = re.compile(",")
 _LISTS = ("attach", "tools")
 
 _QUOTED = {
     '"': re.compile(r'"((?:[^"\\]|\\.|"(?!\s|$))*)"(?=\s|$)'),
     "'": re.compile(r"'(.*?)'(?=\s|$)"),
+}
+# In a list a comma may be behind it as well.
+_QUOTED_ITEM = {
+    '"': re.compile(r'"((?:[^"\\]|\\.|"(?!\s|,|$))*)"(?=\s|,|$)'),
+    "'": re.compile(r"'(.*?)'(?=\s|,|$)"),
 }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from nbagents.errors import ConfigurationError
+from nbagents.notebook._description import instance
 from nbagents.notebook._variables import NotThereError, did_you_mean, find
 
 if TYPE_CHECKING:
@@ -67,8 +68,13 @@ class Conversations:
             model_context=self.context(buffer_size),
         )
 
-    def named(self, name: str, namespace: Mapping[str, Any]) -> ChatAgent:
+    def named(self, name: str, namespace: Mapping[str, Any], advice: str = "") -> ChatAgent:
         """Return the agent of a variable that holds one, or holds a client.
+
+        Args:
+            name: The variable's name.
+            namespace: The user's variables.
+            advice: What else to do where there is no such variable.
 
         Raises:
             ConfigurationError: There is no such variable, or it holds something else.
@@ -77,9 +83,11 @@ class Conversations:
         from nbagents.models import ChatCompletionClient
 
         if name not in namespace:
+            known = [each for each, value in namespace.items() if _answers(value)]
+            hint = did_you_mean(name, known) or "."
             raise ConfigurationError(
-                f"There is no variable {name!r} to talk to. Make an agent: %%chat {name} --new, "
-                f"or {name} = ChatAgent(client). A prompt stands on the lines below %%chat."
+                f"There is no variable {name!r} to talk to{hint} Make an agent: %%chat {name} "
+                f"--new, or {name} = ChatAgent(client).{advice}"
             )
         value = namespace[name]
         if isinstance(value, ChatAgent):
@@ -101,14 +109,21 @@ class Conversations:
         """Make the agent that ``%%chat NAME --new`` asks for.
 
         Raises:
-            ConfigurationError: A tool is not there, or is no function.
+            ConfigurationError: The variable holds something else; a tool is not there, or is no
+                function.
         """
         from nbagents.agents import ChatAgent
         from nbagents.model_context import BufferedChatCompletionContext
 
+        name = str(arguments.name)
+        if name in namespace and not instance(namespace[name], ChatAgent):
+            raise ConfigurationError(
+                f"{name!r} holds {_one(namespace[name])}, which a new agent would replace. Choose "
+                f"another name, or write del {name} first."
+            )
         return ChatAgent(
             client,
-            name=str(arguments.name),
+            name=name,
             system_message=arguments.system,
             model_context=BufferedChatCompletionContext(arguments.buffer or buffer_size),
             tools=[_tool(name, namespace) for name in arguments.tools],
@@ -129,6 +144,20 @@ class Conversations:
         agent = ChatAgent(client, name=name, model_context=self._of_clients.get(client))
         self._of_clients[client] = agent.model_context
         return agent
+
+
+def _answers(value: object) -> bool:
+    from nbagents.agents import ChatAgent
+    from nbagents.models import ChatCompletionClient
+
+    if instance(value, type):
+        return False
+    return instance(value, ChatAgent) or instance(value, ChatCompletionClient)
+
+
+def _one(value: object) -> str:
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def _tool(name: str, namespace: Mapping[str, Any]) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from traitlets import observe
 
+from nbagents.errors import ConfigurationError
 from nbagents.loop import InterruptGuard, run
 from nbagents.notebook._arguments import CHAT_HELP, ChatArguments, parse_cell, parse_line
 from nbagents.notebook._clients import Clients
@@ -33,6 +34,8 @@ _USAGE = ["cell", "source", "model", "prompt_tokens", "completion_tokens"]
 _USAGE += ["cost", "seconds", "status"]
 # Those of them that are others in each run; nbval does not number cells.
 _VARYING = ["cell", "seconds"]
+
+_BELOW = " A prompt stands on the lines below %%chat."
 
 
 @magics_class
@@ -76,8 +79,7 @@ class ChatMagics(ChatSettings, Magics):
         from nbagents.notebook._frames import listing
         from nbagents.notebook._history import history_frame
 
-        refuse_keys(line)
-        name = line.strip()
+        name = _name_on(line, "%chat_history")
         if name:
             context = self.conversations.named(name, self.shell.user_ns).model_context
         else:
@@ -94,8 +96,7 @@ class ChatMagics(ChatSettings, Magics):
         """
         from nbagents.notebook._panel.widget import ChatPanel
 
-        refuse_keys(line)
-        name = line.strip()
+        name = _name_on(line, "%chat_panel")
         if name:
             return ChatPanel(self.conversations.named(name, self.shell.user_ns))
         client, notices = self.clients.get(self.model)
@@ -118,7 +119,7 @@ class ChatMagics(ChatSettings, Magics):
         from nbagents.notebook._frames import listing, must_not_vary
         from nbagents.usage import ledger
 
-        refuse_keys(line)
+        _nothing_on(line, "%usage", "nbagents.ledger.to_frame() has all columns")
         hidden = _VARYING if must_not_vary() else []
         return listing(ledger.to_frame()[_USAGE], "No requests yet.", hidden=hidden)
 
@@ -128,7 +129,7 @@ class ChatMagics(ChatSettings, Magics):
         from nbagents.notebook._frames import listing
         from nbagents.notebook._roster import roster_frame
 
-        refuse_keys(line)
+        _nothing_on(line, "%agents", "NAME as the last line of a cell shows one of them")
         none = "No agents yet. Make one: %%chat NAME --new, or NAME = ChatAgent(client)."
         return listing(roster_frame(self.shell.user_ns), none)
 
@@ -167,7 +168,7 @@ class ChatMagics(ChatSettings, Magics):
         if arguments.new:
             return self._new_agent(arguments)
         if arguments.name is not None:
-            agent = self.conversations.named(arguments.name, self.shell.user_ns)
+            agent = self.conversations.named(arguments.name, self.shell.user_ns, _BELOW)
             if arguments.fresh:
                 run(agent.clear())
             return agent.but(system_message=arguments.system or agent.system_message), ()
@@ -193,6 +194,29 @@ class ChatMagics(ChatSettings, Magics):
             self.shell.push({arguments.out: value})
         # The reply is on screen already: make it `_` and `Out[n]` without showing it again.
         self.shell.displayhook.update_user_ns(result)
+
+
+def _name_on(line: str, magic: str) -> str:
+    refuse_keys(line)
+    words = _words(line)
+    takes = "the name of an agent or a client, or nothing"
+    if words and words[0].startswith("-"):
+        raise ConfigurationError(f"There is no option {words[0][:40]}; {magic} takes {takes}.")
+    if len(words) > 1:
+        raise ConfigurationError(f"{words[1][:40]!r} is out of place: {magic} takes {takes}.")
+    return words[0] if words else ""
+
+
+def _nothing_on(line: str, magic: str, advice: str) -> None:
+    refuse_keys(line)
+    if words := _words(line):
+        raise ConfigurationError(
+            f"{words[0][:40]!r} is out of place: {magic} takes nothing. {advice}."
+        )
+
+
+def _words(line: str) -> list[str]:
+    return line.partition("#")[0].split()  # a comment may stand behind a magic
 
 
 def _cell_budget(limit: float | None) -> AbstractContextManager[object]:

@@ -8,7 +8,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nbagents.notebook._variables import EXPRESSION
+
 __all__ = ["BY_NAME", "CHAT_HELP", "FORMATS", "OPTIONS", "Option"]
+
+# Of a list: what stands between commas that are in no quotes.
+_ITEM = re.compile(r"""(?:'[^']*'|"[^"]*"|[^,])+""")
 
 FORMATS = ("markdown", "text", "json", "code")
 
@@ -73,10 +78,15 @@ def _class(text: str) -> str:
 
 
 def _expressions(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not names:
+    items = (item.strip() for item in _ITEM.findall(text))
+    names = tuple(_unquoted(item) for item in items if item)
+    if not names or not all(re.fullmatch(EXPRESSION, name) for name in names):
         raise ValueError("names of variables with commas between them")
     return names
+
+
+def _unquoted(item: str) -> str:
+    return item[1:-1] if len(item) > 1 and item[0] == item[-1] and item[0] in "'\"" else item
 
 
 def _format(text: str) -> str:

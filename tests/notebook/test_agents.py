@@ -121,6 +121,13 @@ def test_making_an_agent_again_replaces_it(kernel: Kernel, server: LoopbackServe
     assert len(server.requests[-1].json()["messages"]) == 1
 
 
+def test_a_new_agent_replaces_nothing_but_an_agent(kernel: Kernel) -> None:
+    kernel.run("precious = {'a': 1}")
+    problem = kernel.run("%%chat precious --new\nHi").of("error")[0]["traceback"]
+    assert "'precious' holds a dict, which a new agent would replace" in problem[0]
+    assert kernel.run("print(precious)").text == "{'a': 1}\n"
+
+
 def test_a_mistake_in_making_one_is_told(kernel: Kernel) -> None:
     for line, words in [
         ("--new", "--new needs a name"),

@@ -214,6 +214,33 @@ def test_a_mistake_is_one_readable_line_and_the_cell_has_failed(
     assert "\n" not in line
 
 
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("%%chat gardner\nHi", "There is no variable 'gardner' to talk to; did you mean gardener?"),
+        (
+            "%chat_panel gardner",
+            "There is no variable 'gardner' to talk to; did you mean gardener?",
+        ),
+        (
+            "%chat_history nobody",
+            "There is no variable 'nobody' to talk to. Make an agent: %%chat nobody --new, or "
+            "nobody = ChatAgent(client).",
+        ),
+        ("%chat_history --fresh", "There is no option --fresh; %chat_history takes the name of"),
+        ("%chat_panel gardener x", "'x' is out of place: %chat_panel takes the name of"),
+        ("%usage --all", "'--all' is out of place: %usage takes nothing. nbagents.ledger"),
+        ("%agents x", "'x' is out of place: %agents takes nothing."),
+    ],
+)
+def test_what_a_line_may_not_hold_is_told(kernel: Kernel, line: str, problem: str) -> None:
+    kernel.run("from nbagents import ChatAgent; from nbagents.models import *")
+    kernel.run("gardener = ChatAgent(ReplayChatCompletionClient([])); gardeners = 1")
+    (said,) = kernel.run(line).of("error")
+    assert said["evalue"].startswith(problem)
+    assert ("below %%chat" in said["evalue"]) == line.startswith("%%chat")
+
+
 def test_a_failed_request_is_one_line_and_leaves_the_conversation(
     kernel: Kernel, server: LoopbackServer
 ) -> None:
@@ -497,7 +524,7 @@ def test_no_magic_takes_a_key_on_its_line_and_none_repeats_it(kernel: Kernel, li
 
 def test_lines_that_hold_no_key_are_taken(kernel: Kernel) -> None:
     for line in (
-        "%usage",
+        "%usage  # so far",
         "%agents",
         "%chat_history",
         "%cassette 0123456789abcdef0123456789abcdef.jsonl --off",
