@@ -26,7 +26,7 @@ from nbagents.models._cassette.deck import Deck
 from nbagents.models._cassette.recorded import RecordedModel
 from nbagents.models._cassette.replies import result_in
 from nbagents.models._public import PublicClient
-from nbagents.models._wire.params import parsed_content
+from nbagents.models._wire.params import check_messages, parsed_content
 
 if TYPE_CHECKING:
     import os
@@ -164,6 +164,7 @@ class _PreparedReplies:
         self, method: str, messages: Sequence[LLMMessage], arguments: dict[str, Any]
     ) -> Reply:
         _check_not_cancelled(arguments)
+        check_messages(messages)
         with self._lock:
             if self._given >= len(self._replies):
                 raise ConfigurationError(

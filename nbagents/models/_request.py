@@ -13,6 +13,7 @@ from nbagents.models._embedded.service import MODEL as EMBEDDED
 from nbagents.models._secrets import hidden_arguments
 from nbagents.models._wire.params import (
     check_capabilities,
+    check_messages,
     parsed_content,
     response_format_for,
     to_params,
@@ -90,6 +91,7 @@ def arguments_for(asked: Asked, defaults: Defaults) -> dict[str, Any]:
         ConfigurationError: The model cannot do it, or an argument is unknown.
     """
     check_create_arguments(asked.extra)
+    check_messages(asked.messages)
     schema = schema_in(asked, defaults)
     advice = _NO_LANGUAGE_MODEL if defaults.model == EMBEDDED else ""
     check_capabilities(defaults.info, asked.messages, asked.tools, schema, advice)

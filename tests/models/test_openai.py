@@ -82,6 +82,30 @@ async def test_create_returns_the_whole_reply_with_its_usage() -> None:
     assert result.latency is not None
 
 
+@pytest.mark.parametrize(
+    ("messages", "found"),
+    [
+        ("Hello", "is of type str"),
+        (HI[0], "is of type UserMessage"),
+        ([*HI, {"role": "user", "content": "hi"}], "holds what is of type dict"),
+        ((message for message in HI), "is of type generator"),
+    ],
+)
+@pytest.mark.parametrize("call", ["create", "create_stream"])
+async def test_what_is_no_list_of_messages_is_refused_with_what_to_write(
+    messages: Any, found: str, call: str
+) -> None:
+    with Server() as server:
+        async with client_of(server) as client:
+            made = client.create(messages) if call == "create" else None
+            with pytest.raises(ConfigurationError) as caught:
+                await (made or anext(client.create_stream(messages)))
+        assert not server.requests
+    assert str(caught.value) == (
+        f"messages is a list: [UserMessage(content=..., source='user')]. What was given {found}."
+    )
+
+
 async def test_a_stream_yields_chunks_and_last_the_result() -> None:
     with Server(stream(*HELLO)) as server:
         events = await events_of(server)

@@ -40,6 +40,13 @@ async def test_replies_come_in_their_order_whatever_is_asked() -> None:
     assert (await client.create(PROMPT)).content == CALLS.content
 
 
+async def test_what_is_no_list_of_messages_is_refused_and_uses_no_reply_up() -> None:
+    client = ReplayChatCompletionClient(["one"])
+    with pytest.raises(ConfigurationError, match=r"^messages is a list: \[UserMessage\("):
+        await client.create("Hello")  # type: ignore[arg-type]
+    assert (await client.create(PROMPT)).content == "one"
+
+
 async def test_a_text_ends_with_stop_and_counts_its_words() -> None:
     result = await ReplayChatCompletionClient(["four words of reply"]).create(PROMPT)
     assert (result.finish_reason, result.cached) == ("stop", True)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_capabilities",
+    "check_messages",
     "parsed_content",
     "response_format_for",
     "to_params",
@@ -45,6 +46,8 @@ __all__ = [
 
 _Param = dict[str, Any]
 _Style = Literal["claude", "gemini", "mistral", ""]
+
+_MESSAGES = (SystemMessage, UserMessage, AssistantMessage, FunctionExecutionResultMessage)
 
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -169,6 +172,23 @@ def parsed_content(json_output: JsonOutput, result: CreateResult) -> Any:
         place = ".".join(map(str, first["loc"]))
         why = f"{place}: {first['msg']}" if place else first["msg"]
         raise _unfit(f"a {error.title}", why, text) from error
+
+
+def check_messages(messages: object) -> None:
+    """Refuse what is no list of messages, such as a text.
+
+    Raises:
+        ConfigurationError: It says what to write.
+    """
+    found = f"is of type {type(messages).__name__}"
+    if isinstance(messages, Sequence) and not isinstance(messages, str):
+        others = [message for message in messages if not isinstance(message, _MESSAGES)]
+        if not others:
+            return
+        found = f"holds what is of type {type(others[0]).__name__}"
+    raise ConfigurationError(
+        f"messages is a list: [UserMessage(content=..., source='user')]. What was given {found}."
+    )
 
 
 def check_capabilities(
