@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbagents.agents import ChatAgent
 from nbagents.agents._saving import at_once
-from nbagents.notebook._description import instance
+from nbagents.notebook._description import instance, is_a
 from nbagents.runtime import Agent, SingleThreadedAgentRuntime
 
 if TYPE_CHECKING:
@@ -17,15 +17,17 @@ __all__ = ["roster_frame"]
 
 
 def roster_frame(namespace: Mapping[str, Any]) -> pd.DataFrame:
-    """Agents in variables, and those that live in runtimes in variables, a row each.
+    """Agents in variables, and those of panels and runtimes in variables, a row each.
 
-    Columns: ``name`` (the variable; for an agent in a runtime the runtime's, and its address),
+    Columns: ``name`` (the variable; for an agent in a runtime the runtime's, and its address; for
+    one that only a panel holds ``panel.agent``),
     ``model``, ``messages`` (held), ``tokens`` (read and written so far), ``cost`` (USD) and
     ``state`` (``idle`` or ``busy``). What is not known is ``<NA>``.
     """
     import pandas as pd
 
     rows = [row for name, value in namespace.items() for row in _rows(name, value)]
+    rows += _of_panels(namespace)
     types = {
         "name": "string",
         "model": "string",
@@ -45,6 +47,15 @@ def _rows(name: str, value: Any) -> Iterator[dict[str, Any]]:
     elif instance(value, SingleThreadedAgentRuntime):
         for agent_id, agent in value.agents.items():
             yield _hosted_row(f"{name}: {agent_id}", agent)
+
+
+def _of_panels(namespace: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    listed = {id(value) for name, value in namespace.items() if not name.startswith("_")}
+    for name, value in namespace.items():
+        panel = is_a(value, "nbagents.notebook._panel.widget", "ChatPanel")
+        if panel and not name.startswith("_") and id(value.agent) not in listed:
+            listed.add(id(value.agent))
+            yield _row(f"{name}.agent", value.agent)
 
 
 def _hosted_row(name: str, agent: Agent) -> dict[str, Any]:

@@ -97,6 +97,23 @@ def test_agents_in_a_runtime_are_listed_too(kernel: Kernel, server: LoopbackServ
         assert words in shown
 
 
+def test_an_agent_that_only_a_panel_holds_is_listed_too(kernel: Kernel) -> None:
+    kernel.run(
+        "from nbagents import ChatAgent\n"
+        "from nbagents.models import ReplayChatCompletionClient\n"
+        "seen = ChatAgent(ReplayChatCompletionClient([]))\n"
+        "window = seen.panel()\n"
+        "q = ChatAgent(ReplayChatCompletionClient([])).panel()\n"
+        "q2 = q"
+    )
+    shown = kernel.run("frame = %agents\nprint([*frame.name])").text
+    assert "'seen'" in shown
+    assert "'q.agent'" in shown
+    assert "window" not in shown
+    assert "q2" not in shown
+    kernel.run("q.close(); window.close(); del q, q2, window, seen")
+
+
 def test_what_is_not_known_of_an_agent_is_left_blank(kernel: Kernel) -> None:
     kernel.run(
         "from nbagents import AgentId, RoutedAgent, SingleThreadedAgentRuntime\n"
