@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from nbagents.errors import ConfigurationError
 from nbagents.models._address import hidden_url, host_of
-from nbagents.models._cassette.switch import current_deck
+from nbagents.models._cassette.switch import current_deck, is_expected
 from nbagents.models._embedded.service import MODEL as EMBEDDED
 from nbagents.models._local import SERVERS, Found, find_servers, is_chat_model, models_at
 from nbagents.models._requests import SWITCH, allowed, is_loopback
 from nbagents.models._secrets import hidden, hidden_arguments, hidden_query, key_from, revealed
 
 if TYPE_CHECKING:
+    from nbagents.models._cassette.deck import Deck
     from nbagents.models._client import ChatCompletionClient
 
 __all__ = ["DEFAULT_MODEL", "Resolution", "default_client", "resolve"]
@@ -98,7 +99,9 @@ def resolve(model: str | None = None, **settings: Any) -> Resolution:
         return _resolve(model, settings)
     asked = model or _variable("NBAGENTS_MODEL") or ""
     recorded = deck.default_for(asked)
-    found = _as_recorded(recorded) if recorded and deck.mode == "replay" else None
+    found = None
+    if deck.mode == "replay":
+        found = _as_recorded(recorded) if recorded else _not_recorded(model, deck)
     if found is None:
         found = _resolve(model, settings)
         if recorded and found.provider == "embedded":  # nothing is set up here
@@ -133,6 +136,27 @@ def _as_recorded(recorded: Mapping[str, Any]) -> Resolution:
     elif provider in _LOCAL:
         settings = {"base_url": _LOCAL[provider].base_url, "api_key": "none"}
     return Resolution(provider, model, recorded["reason"], settings)
+
+
+def _not_recorded(model: str | None, deck: Deck) -> Resolution | None:
+    """The model whose request a cassette has to answer that does not say which one did.
+
+    Where nothing is set up it is the usual one: its client says what is missing in which file.
+    The embedded model would reply as if nothing were missing.
+    """
+    if not is_expected(deck):
+        return None
+    provider, name = _split(model or _variable("NBAGENTS_MODEL"))
+    if name == EMBEDDED or provider == "embedded":
+        return None
+    try:
+        found = _resolve(model, {})
+    except ConfigurationError:
+        found = None
+    if found is not None and found.provider != "embedded":
+        return found
+    name = name or _variable("OPENAI_MODEL") or DEFAULT_MODEL
+    return Resolution("openai", name, f"{name} (nothing is sent: replaying)", {"api_key": "none"})
 
 
 def _without_host(found: Resolution) -> dict[str, str]:

@@ -71,19 +71,22 @@ class CassetteMagics(Magics):
     cassette.__doc__ = _HELP
 
     def _put_in(self, file: str, mode: str | None, real_time: bool) -> None:
-        from nbagents.models._cassette.switch import CASSETTE, MODE, REAL_TIME, current_deck, eject
+        from nbagents.models._cassette import switch
+        from nbagents.models._cassette.switch import CASSETTE, IF_THERE, MODE, REAL_TIME
 
         if self._before is None:
-            self._before = {name: os.environ.get(name) for name in (CASSETTE, MODE, REAL_TIME)}
+            names = (CASSETTE, IF_THERE, MODE, REAL_TIME)
+            self._before = {name: os.environ.get(name) for name in names}
         try:
             os.environ[CASSETTE] = str(_path_of(file))
         except ValueError as error:  # half of a surrogate pair, NUL
             raise ConfigurationError(f"{file!r} names no file; give another name.") from error
         os.environ[REAL_TIME] = "1" if real_time else self._before[REAL_TIME] or "0"
         os.environ[MODE] = self._before[MODE] or mode or "auto"
-        eject()
+        os.environ.pop(IF_THERE, None)
+        switch.eject()
         try:
-            current_deck()
+            switch.current_deck()
         except ConfigurationError:
             self.take_out()
             raise

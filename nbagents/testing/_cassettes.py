@@ -18,7 +18,7 @@ import pytest
 from nbagents.messages import RequestUsage
 from nbagents.models._cassette.deck import REPORT
 from nbagents.models._cassette.lines import Record
-from nbagents.models._cassette.switch import CASSETTE, MODE, eject
+from nbagents.models._cassette.switch import CASSETTE, IF_THERE, MODE, eject
 from nbagents.models._cassette.tape import read_tape, shown
 from nbagents.prices import cost_of, in_dollars
 
@@ -96,20 +96,22 @@ def cassette_of(notebook: Path) -> Path:
 
 
 @contextmanager
-def in_use(path: Path, folder: Path, *, record: bool) -> Iterator[Use]:
+def in_use(path: Path, folder: Path, *, record: bool, if_there: bool = False) -> Iterator[Use]:
     """Put a cassette in, for kernels that are started inside, unless the environment names one.
 
     Args:
         path: The cassette.
         folder: Where kernels may write down what they use.
         record: Whether what is missing is recorded; else nothing is sent.
+        if_there: Whether there need not be one, as nobody has named it.
     """
-    before = {name: os.environ.get(name) for name in (CASSETTE, MODE, REPORT)}
+    before = {name: os.environ.get(name) for name in (CASSETTE, IF_THERE, MODE, REPORT)}
     mode = "auto" if record else os.environ.get(MODE) or "replay"
     handle, report = tempfile.mkstemp(dir=folder, suffix=".jsonl")
     os.close(handle)
     use = Use(path.absolute(), Path(report), own=before[CASSETTE] is None and mode != "live")
-    os.environ.setdefault(CASSETTE, str(use.expected))
+    if before[CASSETTE] is None:
+        os.environ |= {CASSETTE: str(use.expected), IF_THERE: "1" if if_there else "0"}
     os.environ |= {MODE: mode, REPORT: report}
     eject()
     try:

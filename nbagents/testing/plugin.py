@@ -48,7 +48,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--nbagents-strict",
         action="store_true",
-        help="fail where a cassette holds recordings that nothing asks for any more",
+        help="fail where a cassette is not there, or holds recordings that nothing asks for any "
+        "more",
     )
     parser.addini("nbagents_requests", text, default="")
 
@@ -243,7 +244,9 @@ def _cassette_of(notebook: Any) -> Iterator[None]:
 
     record = notebook.config.getoption("--nbagents-record")
     path = cassette_of(notebook.path)
-    with in_use(path, _folder_of(notebook.config), record=record) as use:
+    strict = notebook.config.getoption("--nbagents-strict")
+    folder = _folder_of(notebook.config)
+    with in_use(path, folder, record=record, if_there=not strict) as use:
         notebook.stash[_use] = use
         yield
 

@@ -95,6 +95,11 @@ def test_wrong_lines_are_told_and_leave_nothing_in(folder: Path) -> None:
         ]:
             cell = kernel.run(line)
             assert (cell.status, said in cell.reply["evalue"]) == ("error", True), cell.reply
+        kernel.run("%cassette gone.jsonl --mode replay")
+        miss = kernel.run("%%chat\nHi")
+        assert miss.reply["ename"] == "CassetteMissError"
+        assert "gone.jsonl does not exist" in miss.reply["evalue"]
+        kernel.run("%cassette --off")
         assert "--real-time" in json.dumps(kernel.run("%cassette --help").outputs)
         variables = "import os; print([name for name in os.environ if name in SWITCHES])"
         kernel.run("SWITCHES = ('NBAGENTS_CASSETTE', 'NBAGENTS_MODE', 'NBAGENTS_REAL_TIME')")

@@ -85,6 +85,23 @@ def test_a_removed_cassette_fails_and_is_recorded_again_on_demand(
     assert cassette.exists()
 
 
+def test_without_its_cassette_a_notebook_fails_though_nothing_is_compared(
+    project: Path, run: Callable[..., pytest.RunResult]
+) -> None:
+    (project / "cassettes" / "tour.jsonl").unlink()
+    notebook = nbformat.read(project / "tour.ipynb", as_version=4)
+    notebook.cells = notebook.cells[:2]
+    for cell in notebook.cells:
+        cell.outputs, cell.execution_count = [], None
+    nbformat.write(notebook, project / "tour.ipynb")
+    run().assert_outcomes(passed=2)  # it may never have had one: the embedded model replies
+    strict = run("--nbagents-strict")
+    _edit(project / "tour.ipynb", "%load_ext nbagents", "%load_ext nbagents\\n%cassette tour.jsonl")
+    for result in (strict, run()):
+        result.assert_outcomes(passed=1, failed=1)
+        result.stdout.fnmatch_lines(["*CassetteMissError*tour.jsonl does not exist*"])
+
+
 def test_a_recording_that_nothing_asks_for_is_a_warning_and_a_failure_when_strict(
     project: Path, run: Callable[..., pytest.RunResult]
 ) -> None:

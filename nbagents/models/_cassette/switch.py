@@ -3,6 +3,8 @@
 ``NBAGENTS_CASSETTE`` is the file, ``NBAGENTS_MODE`` what to do with it: ``live``, ``record``,
 ``replay`` or ``auto`` (when it is not set). ``NBAGENTS_REAL_TIME=1`` replays as slowly as it was
 recorded. They are read at every request, so kernels and subprocesses inherit them.
+``NBAGENTS_CASSETTE_IF_THERE=1`` says that nobody named the file: pytest looked for one beside a
+notebook that may never have had any.
 """
 
 from __future__ import annotations
@@ -19,16 +21,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CASSETTE",
+    "IF_THERE",
     "MODE",
     "REAL_TIME",
     "current_deck",
     "eject",
+    "is_expected",
     "may_replay",
     "replaying",
     "with_cassette",
 ]
 
 CASSETTE = "NBAGENTS_CASSETTE"
+IF_THERE = "NBAGENTS_CASSETTE_IF_THERE"
 MODE = "NBAGENTS_MODE"
 REAL_TIME = "NBAGENTS_REAL_TIME"
 
@@ -62,6 +67,11 @@ def eject() -> None:
     global _inserted
     with _lock:
         _inserted = None
+
+
+def is_expected(deck: Deck) -> bool:
+    """Whether the cassette holds, or is to hold, what this process asks: one that is gone too."""
+    return deck.path.exists() or os.environ.get(IF_THERE, "") in ("", "0")
 
 
 def may_replay() -> bool:

@@ -38,6 +38,7 @@ from nbagents.models import (
     ReplayChatCompletionClient,
     resolve,
 )
+from nbagents.models._cassette.file import begin_anew
 from nbagents.models._cassette.switch import eject
 from nbagents.testing import LoopbackServer, chunk, error, stream
 from nbagents.usage import ledger
@@ -544,3 +545,22 @@ async def test_where_no_model_is_named_a_replay_has_the_one_of_the_recording(
     assert (resolve().provider, resolve().model) == ("openai", "gpt-4.1-nano")
     assert isinstance(await resolve().client().create(say("Hi")), CreateResult)
     assert "127.0.0.1" not in text_of(path)
+
+
+@pytest.mark.parametrize("model", [None, "gpt-4o"])
+async def test_where_a_cassette_has_nothing_no_other_model_replies(
+    path: Path, monkeypatch: pytest.MonkeyPatch, model: str | None
+) -> None:
+    monkeypatch.setenv("NBAGENTS_CASSETTE", str(path))
+    monkeypatch.setenv("NBAGENTS_MODE", "replay")
+    monkeypatch.setenv("NBAGENTS_PROBE", "0")
+    with pytest.raises(CassetteMissError, match=r"tour\.jsonl does not exist"):
+        await resolve(model).client().create(say("Hi"))
+    assert resolve("embedded").provider == "embedded"
+    if model is None:  # nobody has named the file
+        monkeypatch.setenv("NBAGENTS_CASSETTE_IF_THERE", "1")
+        assert resolve().provider == "embedded"
+    begin_anew(path, b'{"nbagents_cassette": 1}\n')
+    eject()
+    with pytest.raises(CassetteMissError, match=r"tour\.jsonl has no requests yet"):
+        await resolve(model).client().create(say("Hi"))
