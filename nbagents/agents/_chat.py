@@ -17,7 +17,7 @@ from nbagents.agents._hosted import as_tool, register
 from nbagents.agents._limits import TurnLimits, TurnMeter
 from nbagents.agents._saving import SavedAgent, at_once
 from nbagents.agents._turns import turns_of
-from nbagents.errors import ProtocolError
+from nbagents.errors import ConfigurationError, ProtocolError
 from nbagents.loop import run
 from nbagents.messages import (
     AssistantMessage,
@@ -70,7 +70,7 @@ class ChatAgent:
         limits: What one turn may take.
 
     Raises:
-        ConfigurationError: A tool is none, or two have the same name.
+        ConfigurationError: The client or a tool is none, or two tools have the same name.
     """
 
     def __init__(
@@ -84,6 +84,11 @@ class ChatAgent:
         approve: Approve | bool | None = None,
         limits: TurnLimits | None = None,
     ) -> None:
+        if not isinstance(client, ChatCompletionClient) or isinstance(client, type):
+            raise ConfigurationError(
+                f"An agent is of a model client, not of {type(client).__name__}; for example "
+                "ChatAgent(OpenAIChatCompletionClient(model='gpt-4.1-mini'))."
+            )
         self.client = client
         self.name = name
         self.system_message = system_message

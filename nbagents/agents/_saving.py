@@ -39,8 +39,17 @@ class SavedAgent(BaseModel):
     conversation: dict[str, Any]
 
     def write(self, path: str | Path) -> None:
-        """Write the file, whole or not at all; only its owner may read it."""
+        """Write the file, whole or not at all; only its owner may read it.
+
+        Raises:
+            ConfigurationError: Its folder is not there.
+        """
         target = Path(path)
+        if not target.parent.is_dir():
+            raise ConfigurationError(
+                f"There is no folder {target.parent} to save the agent in. Make it first, or give "
+                "another path."
+            )
         # A name that nobody foresees, and never an existing file: a link may lie in wait there.
         draft = target.with_name(f".{target.name}.{token_hex(8)}.part")
         try:

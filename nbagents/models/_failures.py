@@ -243,6 +243,8 @@ class Failures:
             what, advice = "refuses connections", self._advice_on_start()
         elif _is_unknown_host(causes, words):
             what, advice = "is not known to this network", "Check base_url for a typing error."
+            if self.host == "api.openai.com":  # nobody has typed that
+                advice = "Are you offline, or behind a proxy (HTTPS_PROXY)?"
         return APIConnectionError(f"{self.host} {what}. {advice}", retryable=True)
 
     def _advice_on_start(self) -> str:

@@ -83,7 +83,7 @@ class UsageLedger:
         record. `read` gives it back. Persisting to the same file again adds nothing twice.
 
         Args:
-            path: The file; it is made where it is missing.
+            path: The file; it is made where it is missing, but its folder is not.
             notebook: What to write as the notebook; by default the file that Jupyter says it
                 runs, and nothing elsewhere.
 
@@ -91,10 +91,17 @@ class UsageLedger:
             A function that ends it; the file stays.
 
         Raises:
-            ConfigurationError: The file is no database, or cannot be written.
+            ConfigurationError: There is no such folder, the file is no database, or it cannot be
+                written.
         """
         from nbagents.usage._file import LedgerFile
 
+        folder = Path(path).expanduser().parent
+        if not folder.is_dir():
+            raise ConfigurationError(
+                f"There is no folder {folder} to keep the ledger in. Make it first, or give "
+                "another path."
+            )
         file = LedgerFile(path, notebook)
         place = str(Path(path).expanduser().absolute())
         with self._lock:

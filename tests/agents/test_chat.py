@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 
 from nbagents.agents import ChatAgent
-from nbagents.errors import ProtocolError, ServerError
+from nbagents.errors import ConfigurationError, ProtocolError, ServerError
 from nbagents.messages import (
     AssistantMessage,
     CreateResult,
@@ -31,6 +32,12 @@ async def _take_turn(agent: ChatAgent, way: str, prompt: str) -> None:
         return
     async for _ in agent.stream(prompt):
         pass
+
+
+@pytest.mark.parametrize("client", ["gpt-4o", None, ScriptedClient])
+def test_what_is_no_client_is_refused_at_once(client: Any) -> None:
+    with pytest.raises(ConfigurationError, match="An agent is of a model client, not of"):
+        ChatAgent(client)
 
 
 async def test_a_turn_is_remembered_in_the_next() -> None:

@@ -47,6 +47,14 @@ async def test_a_link_that_lies_in_wait_is_not_written_through(tmp_path: Path) -
     assert not (tmp_path / "agent.json").is_symlink()
 
 
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"no folder \S+nope to save .* another path"
+    ) as told:
+        ChatAgent(ScriptedClient()).save(tmp_path / "nope" / "tutor.json")
+    assert ".part" not in str(told.value)
+
+
 async def test_a_file_of_another_kind_or_a_missing_tool_is_told(tmp_path: Path) -> None:
     path = tmp_path / "agent.json"
     path.write_text('{"kind": "recipe"}')

@@ -29,6 +29,7 @@ from nbagents.errors import (
     ServerError,
 )
 from nbagents.messages import LLMMessage, UserMessage
+from nbagents.models._failures import Failures
 from nbagents.models._limits import Limits
 from nbagents.models._masking import without
 from nbagents.models._openai import OpenAIChatCompletionClient
@@ -334,6 +335,12 @@ class TestTheWayThere:
         error = await self.error_at("http://nobody-has-this-name.localhost:9/v1")
         assert isinstance(error, APIConnectionError)
         assert "is not known to this network" in str(error)
+
+    def test_a_name_that_nobody_typed_is_no_typing_error(self) -> None:
+        error = socket.gaierror(-2, "Name or service not known")
+        told = Failures("https://api.openai.com/v1", "gpt-4o").of(error)
+        assert "Are you offline, or behind a proxy (HTTPS_PROXY)?" in str(told)
+        assert "base_url" not in str(told)
 
     @pytest.mark.parametrize("base_url", ["localhost:11434/v1", "ftp://localhost/v1"])
     def test_the_address_is_none(self, base_url: str) -> None:

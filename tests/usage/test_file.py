@@ -37,6 +37,7 @@ BARE = UsageRecord(time=datetime(2026, 3, 2, tzinfo=UTC), model="unknown")
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
+    (tmp_path / "kept").mkdir()
     return tmp_path / "kept" / "usage.sqlite"
 
 
@@ -148,3 +149,9 @@ def test_other_programs_can_read_it(path: Path) -> None:
     finally:
         connection.close()
     assert rows == [("2026-03-01T12:00:00.123456+00:00", "gpt-4.1-mini", 0.001)]
+
+
+def test_a_folder_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"no folder \S+nope to keep the ledger in"):
+        UsageLedger([FULL]).persist(tmp_path / "nope" / "usage.sqlite")
+    assert not (tmp_path / "nope").exists()
