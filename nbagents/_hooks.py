@@ -1,7 +1,8 @@
 """What the place where nbagents runs lends to the layers below it; a notebook lends both.
 
 Attributes:
-    ask_person: Asks whether a call (first argument) of a tool (second) may run.
+    ask_person: Asks whether a call (first argument) of a tool (second) may run; None means that
+        nobody could be asked.
     call_synchronously: Calls a function where the user's own code runs.
 """
 
@@ -12,13 +13,13 @@ from typing import Any
 
 __all__ = ["lend"]
 
-ask_person: Callable[[Any, Any], Awaitable[bool]] | None = None
+ask_person: Callable[[Any, Any], Awaitable[bool | None]] | None = None
 call_synchronously: Callable[[Callable[[], Any]], Awaitable[Any]] | None = None
 
 
 def lend(
     *,
-    ask: Callable[[Any, Any], Awaitable[bool]],
+    ask: Callable[[Any, Any], Awaitable[bool | None]],
     call: Callable[[Callable[[], Any]], Awaitable[Any]],
 ) -> Callable[[], None]:
     """Lend both.

@@ -53,5 +53,9 @@ async def approved(
         return None
     on_asked()
     answer: Any = asked(call, tool)
+    if inspect.isawaitable(answer):
+        answer = await answer
+    if answer is None and asked is _hooks.ask_person:
+        return None
     # Nothing but True is a yes: "no", which a person may have typed, would count as one.
-    return (await answer if inspect.isawaitable(answer) else answer) is True
+    return answer is True

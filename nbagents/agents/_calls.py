@@ -15,7 +15,7 @@ from nbagents.messages import FunctionCall, FunctionExecutionResult, FunctionExe
 from nbagents.tools import Tool, execute_call
 from nbagents.tools._calls import fault_in
 
-__all__ = ["distinct", "not_run", "run_calls"]
+__all__ = ["distinct", "nobody_asked", "not_run", "run_calls"]
 
 logger = logging.getLogger("nbagents")
 
@@ -87,6 +87,11 @@ def distinct(calls: Sequence[FunctionCall]) -> list[FunctionCall]:
 def not_run(result: FunctionExecutionResult) -> bool:
     """Whether this is the result of a call that was not allowed."""
     return bool(result.is_error) and result.content.startswith(_NOT_RUN)
+
+
+def nobody_asked(result: FunctionExecutionResult) -> bool:
+    """Whether this is the result of a call about which nobody could be asked."""
+    return bool(result.is_error) and result.content == _NOBODY
 
 
 def _refused(call: FunctionCall, why: str) -> FunctionExecutionResult:

@@ -15,15 +15,16 @@ __all__ = ["ask_person"]
 _YES = ("y", "yes")
 
 
-async def ask_person(call: FunctionCall, tool: Tool) -> bool:
+async def ask_person(call: FunctionCall, tool: Tool) -> bool | None:
     """Show exactly what will run, and take ``y`` or ``yes`` for a yes; anything else is a no.
 
-    Where nobody can answer (nbclient, papermill, a front end without input) it is a no.
+    Where nobody can answer (nbclient, papermill, a front end without input) it
+    is None: nobody has said no.
     """
     from nbagents.messages._show import call_line
 
     try:
         answer = await call_on_main(input, f"Run {call_line(call)}? [y/N] ")
     except (EOFError, NotImplementedError, OSError, RuntimeError):
-        return False
+        return None
     return answer.strip().lower() in _YES

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nbagents._pieces import Pieces
 from nbagents.agents import Event
-from nbagents.agents._calls import not_run
+from nbagents.agents._calls import nobody_asked, not_run
 from nbagents.errors import ContentFilterError, IncompleteReplyError, RequestError
 from nbagents.messages import (
     AssistantMessage,
@@ -122,6 +122,7 @@ class Reply:
 
 def _called(call: FunctionCall, answer: FunctionExecutionResult) -> Section:
     end = ": not allowed" if not_run(answer) else ": failed" if answer.is_error else ""
+    end = ": nobody could be asked" if nobody_asked(answer) else end
     verb = "wanted to call" if not_run(answer) else "called"
     body = f"{calls_markdown([call])}\n\n{results_markdown([answer])}"
     return Section(f"{verb} {_cut(call_line(call))}{end}", body)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from nbagents import _hooks
 from nbagents.agents import (
     CallAsked,
     CallStarted,
@@ -129,6 +130,22 @@ async def test_what_changes_something_runs_only_when_it_is_allowed(
     ((content, is_error),) = await _answers(agent)
     assert content.startswith(answer)
     assert is_error is not content.startswith("deleted")
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"), [(None, "nobody can be asked here"), (False, "did not allow it")]
+)
+async def test_that_nobody_could_be_asked_is_nobodys_refusal(
+    said: bool | None, answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask(call: object, tool: object) -> bool | None:
+        return said
+
+    monkeypatch.setattr(_hooks, "ask_person", ask)
+    agent = _agent(calls(("delete", {"name": "a.txt"})), "ok", tools=[delete])
+    await agent.ask("delete a.txt")
+    ((content, _),) = await _answers(agent)
+    assert answer in content
 
 
 async def test_the_person_is_asked_one_thing_at_a_time() -> None:
