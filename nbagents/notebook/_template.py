@@ -121,7 +121,8 @@ def _fields(body: str) -> Iterator[tuple[str, re.Match[str] | None]]:
 
 def _is_computed(inside: str, namespace: Mapping[str, object]) -> bool:
     """Whether an f-string would compute this of the user's variables; prose and JSON are none."""
-    words = _WORD.findall(inside) if len(inside) <= _COMPUTED_LIMIT else ()
+    short = len(inside) <= _COMPUTED_LIMIT and len(inside.splitlines()) == 1
+    words = _WORD.findall(inside) if short else ()
     if not any(word in namespace for word in words) or holds_key(inside):
         return False
     try:

@@ -166,7 +166,14 @@ def test_what_an_fstring_would_compute_is_told_and_stays(field: str) -> None:
         *("{}", "{ a }", "{a b}", "{0}", "{1+1}", "{'a' + 'b'}", "{x | x > 0}", "{x | f(x)}"),
         *("{nobody+1}", "{file-name}", "{len(nobody)}", "{len([])}", "{a and b}", "{a in days}"),
         *("`{i+1}`", "```\n{i+1}\n```", "    {i+1}", "$x_{i+1}$", "x_{i+1}", r"\frac{i+1}{n-1}"),
-        *("$${i+1}$$", "function f() { return a+1 }", "{ a = a + 1; }", "{{a+1}}", r"{a+1\d}"),
+        *(
+            "$${i+1}$$",
+            "function f() { return a+1 }",
+            "{ a = a + 1; }",
+            "{\n  len(days)\n}",
+            "{{a+1}}",
+            r"{a+1\d}",
+        ),
         *("{" + "(" * 150 + "a", "{" + "(" * 90 + "a" + ")" * 90 + "+}", "{f('\0', a)}"),
     ],
 )
