@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nbagents.agents import ChatAgent
     from nbagents.models import ChatCompletionClient, Resolution
 
 __all__ = ["Clients"]
@@ -27,6 +28,7 @@ class Clients:
         self._made: list[tuple[Resolution, int, ChatCompletionClient]] = []
         self._resolved: dict[object, Resolution] = {}
         self._told: Resolution | None = None
+        self._deck: object = None
 
     def get(self, model: str) -> tuple[ChatCompletionClient, tuple[str, ...]]:
         """Return the client for ``model`` (empty: the default), and what to say of it.
@@ -46,9 +48,31 @@ class Clients:
         said = [str(warning.message) for warning in warned]
         return client, (*([resolution.reason] if news else []), *said)
 
+    def check(self, model: str, agent: ChatAgent) -> None:
+        """See that an agent's client may be asked for ``model``: the embedded one has no other.
+
+        Raises:
+            ConfigurationError: It may not.
+        """
+        from nbagents.errors import ConfigurationError
+        from nbagents.models._embedded.service import MODEL
+
+        if agent.model != MODEL or self._resolve(model).provider == "embedded":
+            return
+        raise ConfigurationError(
+            f"{agent.name} speaks through the embedded model, which has no {model!r}. Make the "
+            f"agent anew: %%chat {agent.name} --new -m {model}."
+        )
+
     def _resolve(self, model: str) -> Resolution:
         from nbagents.models import resolve
+        from nbagents.models._cassette.switch import current_deck
 
+        # A cassette that was put in anew may know by now which model it was.
+        deck = current_deck()
+        if deck is not self._deck:
+            self._deck = deck
+            self._resolved.clear()
         key = (model, _state_of_environment(_PREFIXES))
         known = self._resolved.get(key)
         # A local server may have been started since the embedded model had to step in.

@@ -169,6 +169,8 @@ class ChatMagics(ChatSettings, Magics):
             return self._new_agent(arguments)
         if arguments.name is not None:
             agent = self.conversations.named(arguments.name, self.shell.user_ns, _BELOW)
+            if arguments.model:
+                self.clients.check(arguments.model, agent)
             if arguments.fresh:
                 run(agent.clear())
             return agent.but(system_message=arguments.system or agent.system_message), ()
