@@ -535,6 +535,35 @@ def test_closing_a_panel_ends_what_it_has_asked_for() -> None:
     assert repr(panel) == "ChatPanel('tutor')"
 
 
+def test_what_a_panel_cannot_do_is_an_error_of_who_asks_it() -> None:
+    panel = ChatPanel(agent_of("One"))
+    with pytest.raises(ConfigurationError, match="Nothing has been said in this panel yet"):
+        panel.retry()
+    panel.send("a")
+    panel.wait(timeout=5)
+    for act in (panel.retry, lambda name: panel.edit(name, "b")):
+        with pytest.raises(ConfigurationError, match="no message 'zzz' in this panel"):
+            act("zzz")
+    with pytest.raises(ConfigurationError, match="no call 'zzz' in this panel"):
+        panel.approve("zzz")
+    panel.close()
+    for late in (lambda: panel.send("b"), panel.clear, panel.restore, panel.retry):
+        with pytest.raises(ConfigurationError, match="This panel is closed"):
+            late()
+
+
+def test_waiting_ends_in_time_though_nobody_approves_a_call() -> None:
+    tool = FunctionTool(lambda: "done", "Do it", name="act", side_effects=True)
+    with opened(agent_of(calling("act", "{}"), "Done", tools=[tool])) as (panel, _):
+        panel.send("go")
+        wait_for(lambda: asked_in(panel))
+        with pytest.raises(TimeoutError, match=r"waits to be approved; .*panel\.approve\('c1'\)"):
+            panel.wait(timeout=0.05)
+        panel.approve("c1")
+        panel.wait(timeout=5)
+        assert panel.value == "Done"
+
+
 def test_a_closed_panel_leaves_the_others_alone() -> None:
     agent = agent_of("One")
     with opened(agent) as (one, _):

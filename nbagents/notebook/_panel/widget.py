@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -103,12 +104,13 @@ class ChatPanel(anywidget.AnyWidget):
             attach: Names of the kernel's variables.
 
         Raises:
-            ConfigurationError: There is nothing to send, or too much, or no such variable.
+            ConfigurationError: There is nothing to send, or too much, or no such variable; or the
+                panel is closed.
         """
         message = Send(text=text, images=[*images], attach=[*attach])
         check(message)
         check_names(attach, variables())
-        self._post(message)
+        self._ask(message)
 
     def stop(self) -> None:
         """End what panels of this conversation have asked for."""
@@ -119,39 +121,70 @@ class ChatPanel(anywidget.AnyWidget):
 
         Args:
             message: The message's id; the last one when left out.
+
+        Raises:
+            ConfigurationError: There is no such message, or the panel is closed.
         """
         last = self.messages[-1]["id"] if self.messages else ""
-        self._post(Retry(id=last if message is None else message))
+        self._ask(Retry(id=self._known(last if message is None else message)))
 
     def edit(self, message: str, text: str) -> None:
-        """Ask ``text`` in place of the user's message of that id; what followed it is forgotten."""
-        self._post(Edit(id=message, text=text))
+        """Ask ``text`` in place of the user's message of that id; what followed it is forgotten.
+
+        Raises:
+            ConfigurationError: There is no such message, or the panel is closed.
+        """
+        self._ask(Edit(id=self._known(message), text=text))
 
     def clear(self) -> None:
         """Have the agent forget the conversation, after the turn under way."""
-        self._post(Clear())
+        self._ask(Clear())
 
     def restore(self) -> None:
         """Bring back what was cleared last."""
-        self._post(Restore())
+        self._ask(Restore())
 
     def approve(self, call: str, *, allowed: bool = True) -> None:
-        """Say whether the call of that id may run; where nobody has asked nothing is done."""
-        self._post(Approve(call=call, allowed=allowed))
+        """Say whether the call of that id may run; one that is answered already stays so.
+
+        Raises:
+            ConfigurationError: There is no such call, or the panel is closed.
+        """
+        if call not in [each["id"] for message in self.messages for each in message["calls"]]:
+            raise ConfigurationError(
+                f"There is no call {call!r} in this panel; those that wait for a word: "
+                f"{', '.join(map(repr, self._asked())) or 'none'}."
+            )
+        self._ask(Approve(call=call, allowed=allowed))
 
     def say(self, text: str) -> None:
         """Add a line to the conversation that is nobody's, and that the agent does not see."""
         if self._dialogue is not None:
             engine().loop.call_soon_threadsafe(self._dialogue.say, text)
 
-    def wait(self) -> None:
+    def wait(self, timeout: float | None = None) -> None:
         """Wait until what panels have asked for has come to its end, well or not.
 
         The calling thread runs the agent's synchronous tools meanwhile; the kernel's interrupt
         ends the waiting, and not the reply.
+
+        Args:
+            timeout: Seconds; None waits for as long as it takes.
+
+        Raises:
+            TimeoutError: It was not over by then; it goes on.
         """
-        if self._dialogue is not None:
-            run(self._dialogue.ended())
+        if self._dialogue is None:
+            return
+        try:
+            run(_within(timeout, self._dialogue.ended))
+        except TimeoutError:
+            asked = self._asked()
+            advice = f"answer it with panel.approve({asked[0]!r})" if asked else "wait again"
+            what = "a call waits to be approved" if asked else "the reply is not there"
+            raise TimeoutError(
+                f"After {timeout:g} s {what}; {advice}, or end it with panel.stop()."
+            ) from None
 
     def close(self) -> None:
         """End what this panel has asked for, and take the panel away."""
@@ -205,6 +238,30 @@ class ChatPanel(anywidget.AnyWidget):
             logger.info("A panel's front end sent what is no message: %.80r", kind)
         else:
             self._post(message)
+
+    def _ask(self, message: Inbound) -> None:
+        """Post what code asks for.
+
+        Raises:
+            ConfigurationError: The panel is closed.
+        """
+        if self._dialogue is None:
+            raise ConfigurationError("This panel is closed; open another: agent.panel().")
+        self._post(message)
+
+    def _known(self, identity: str) -> str:
+        if identity not in [message["id"] for message in self.messages]:
+            raise ConfigurationError(
+                f"There is no message {identity!r} in this panel; panel.messages has their ids."
+                if identity
+                else "Nothing has been said in this panel yet; begin with panel.send(text)."
+            )
+        return identity
+
+    def _asked(self) -> list[str]:
+        """The ids of the calls that wait for a person's word."""
+        calls = [call for message in self.messages for call in message["calls"]]
+        return [call["id"] for call in calls if call["state"] == "asked"]
 
     def _post(self, message: Inbound) -> None:
         engine().loop.call_soon_threadsafe(self._do, message, context=contextvars.Context())
@@ -301,6 +358,11 @@ class ChatPanel(anywidget.AnyWidget):
     def _view(self) -> tuple[dict[str, Any], dict[str, Any]]:
         bundle = super()._repr_mimebundle_() if self.comm is not None else None
         return bundle or ({"text/plain": f"{self!r}, closed"}, {})
+
+
+async def _within(seconds: float | None, wanted: Callable[[], Awaitable[None]]) -> None:
+    async with asyncio.timeout(seconds):
+        await wanted()
 
 
 def _agent(given: object) -> ChatAgent:
