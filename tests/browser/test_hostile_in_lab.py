@@ -51,3 +51,4 @@ def test_a_planted_hole_is_seen(window):
     notebook.wait_idle()
     assert pixel in window.strays
     window.strays.clear()
+    window.page.evaluate("delete window.pwned")

@@ -10,8 +10,26 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+import nbagents
+from nbagents.models import OpenAIChatCompletionClient, UserMessage
 from nbagents.testing import LoopbackServer
 from tests.testing.recorded import CELLS, connected
+
+
+@pytest.fixture(scope="session", autouse=True)
+def imported() -> None:
+    """All that a request imports: pytester throws away what is imported while it runs pytest.
+
+    A second copy of the HTTP library would not know the errors of the first one.
+    """
+    import pandas  # noqa: F401
+
+    with LoopbackServer() as server:
+        client = OpenAIChatCompletionClient(
+            model="gpt-4o", base_url=server.base_url, api_key="none"
+        )
+        nbagents.run(client.create([UserMessage(content="Hi", source="user")]))
+        nbagents.run(client.close())
 
 
 @pytest.fixture(scope="session")
