@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from nbagents.errors import AuthenticationError, NbAgentsError, RequestTimeoutError
+from nbagents.models import AzureOpenAIChatCompletionClient
 from tests.certificates import tls_for_loopback
 from tests.support import Request, Server, answer
 
@@ -170,6 +171,18 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
     }
     with mock.patch.dict(os.environ, {**others, **variables}, clear=True):
         yield
+
+
+def client_of(server: Server, provider: Any, **given: Any) -> AzureOpenAIChatCompletionClient:
+    """A client of a server that takes tokens for keys."""
+    return AzureOpenAIChatCompletionClient(
+        model="gpt-4o",
+        api_version="2024-10-21",
+        azure_endpoint=server.url,
+        azure_ad_token_provider=provider,
+        max_retries=0,
+        **given,
+    )
 
 
 def closed_port() -> str:

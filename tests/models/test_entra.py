@@ -17,7 +17,6 @@ from azure.identity import aio as identity_aio
 from nbagents.errors import AuthenticationError
 from nbagents.messages import LLMMessage, UserMessage
 from nbagents.models import Limits
-from nbagents.models._azure import AzureOpenAIChatCompletionClient
 from tests.entra import (
     CLIENT,
     FAILING,
@@ -26,23 +25,13 @@ from tests.entra import (
     TENANT,
     Authority,
     authority,
+    client_of,
     closed_port,
     machine,
 )
 from tests.support import Handler, Request, Server, answer, completion, refusal
 
 HI: list[LLMMessage] = [UserMessage(content="hi", source="ada")]
-
-
-def client_of(server: Server, provider: Any, **given: Any) -> AzureOpenAIChatCompletionClient:
-    return AzureOpenAIChatCompletionClient(
-        model="gpt-4o",
-        api_version="2024-10-21",
-        azure_endpoint=server.url,
-        azure_ad_token_provider=provider,
-        max_retries=0,
-        **given,
-    )
 
 
 def bearers(server: Server) -> list[str]:

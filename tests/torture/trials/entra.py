@@ -14,8 +14,17 @@ from azure.identity import ManagedIdentityCredential
 
 from nbagents.errors import AuthenticationError, NbAgentsError
 from nbagents.messages import LLMMessage, UserMessage
-from nbagents.models import AzureOpenAIChatCompletionClient, Limits
-from tests.entra import FAILING, SECRET, Authority, Failing, authority, closed_port, machine
+from nbagents.models import Limits
+from tests.entra import (
+    FAILING,
+    SECRET,
+    Authority,
+    Failing,
+    authority,
+    client_of,
+    closed_port,
+    machine,
+)
 from tests.support import Handler, Request, Server, answer, completion, refusal
 from tests.torture.figures import Figure, Scale
 
@@ -186,14 +195,3 @@ def _but(token: str) -> Handler:
         await said(request, writer)
 
     return handle
-
-
-def client_of(server: Server, source: Any, **given: Any) -> AzureOpenAIChatCompletionClient:
-    return AzureOpenAIChatCompletionClient(
-        model="gpt-4o",
-        api_version="2024-10-21",
-        azure_endpoint=server.url,
-        azure_ad_token_provider=source,
-        max_retries=0,
-        **given,
-    )
