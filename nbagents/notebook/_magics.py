@@ -13,6 +13,7 @@ from nbagents.loop import InterruptGuard, run
 from nbagents.notebook._arguments import CHAT_HELP, ChatArguments, parse_cell, parse_line
 from nbagents.notebook._clients import Clients
 from nbagents.notebook._conversation import Conversations
+from nbagents.notebook._once import show_no_more
 from nbagents.notebook._settings import ChatSettings
 from nbagents.notebook._typed_keys import refuse_keys
 from nbagents.notebook._variables import user_variables
@@ -52,20 +53,20 @@ class ChatMagics(ChatSettings, Magics):
     # IPython types the decorators for their bare form alone.
     @no_var_expand
     @cell_magic("chat")  # type: ignore[arg-type]
-    def chat_cell(self, line: str, cell: str) -> None:
+    def chat_cell(self, line: str, cell: str) -> Any:
         """Answer the body of a cell."""
         # Around all of it: an interrupt before the request shows no traceback either.
         with InterruptGuard():
             arguments = parse_cell(line, self.shell.user_ns)
-            self._chat(arguments, cell)
+            return self._chat(arguments, cell)
 
     @no_var_expand
     @line_magic("chat")  # type: ignore[arg-type]
-    def chat_line(self, line: str) -> None:
+    def chat_line(self, line: str) -> Any:
         """Answer the rest of a line."""
         with InterruptGuard():
             arguments = parse_line(line, self.shell.user_ns)
-            self._chat(arguments, arguments.prompt)
+            return self._chat(arguments, arguments.prompt)
 
     chat_cell.__doc__ = chat_line.__doc__ = CHAT_HELP  # type: ignore[assignment]
 
@@ -144,10 +145,10 @@ class ChatMagics(ChatSettings, Magics):
         advice = "raise %config ChatMagics.budget"
         set_budget(Budget(limit, ledger=ledger, name="the notebook's budget", advice=advice))
 
-    def _chat(self, arguments: ChatArguments, body: str) -> None:
+    def _chat(self, arguments: ChatArguments, body: str) -> Any:
         if arguments.help:
             self.shell.display_pub.publish({"text/plain": CHAT_HELP})
-            return
+            return None
         # Not at the top: it brings the renderer, and loading the extension shall cost nothing.
         from nbagents.notebook._prompt import compose
         from nbagents.notebook._turn import request_for, take_turn
@@ -156,13 +157,13 @@ class ChatMagics(ChatSettings, Magics):
         agent, notices = self._agent(arguments)
         if arguments.new and not body.strip():
             self.shell.display_pub.publish(agent._repr_mimebundle_())
-            return
+            return None
         info = agent.client.model_info
         prompt = compose(body, arguments, namespace, info).with_notices(notices)
         request = request_for(arguments, self, namespace, info)
         with _cell_budget(arguments.budget):
             result = take_turn(self.shell, agent, prompt, arguments, request)
-        self._bind(arguments, result)
+        return self._bind(arguments, result)
 
     def _agent(self, arguments: ChatArguments) -> tuple[ChatAgent, tuple[str, ...]]:
         if arguments.new:
@@ -190,12 +191,14 @@ class ChatMagics(ChatSettings, Magics):
         self.shell.push({arguments.name: agent})
         return agent, notices
 
-    def _bind(self, arguments: ChatArguments, result: CreateResult) -> None:
+    def _bind(self, arguments: ChatArguments, result: CreateResult) -> Any:
+        value = result.parsed if arguments.schema else result
         if arguments.out:
-            value = result.parsed if arguments.schema else result
             self.shell.push({arguments.out: value})
         # The reply is on screen already: make it `_` and `Out[n]` without showing it again.
         self.shell.displayhook.update_user_ns(result)
+        show_no_more(self.shell, value)
+        return value
 
 
 def _name_on(line: str, magic: str) -> str:

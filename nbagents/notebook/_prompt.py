@@ -76,6 +76,8 @@ def _notices(expansion: Expansion) -> list[str]:
         left.setdefault(reason, []).append(f"{{{word}}}")
     if expansion.computed:
         left["nothing is computed in a prompt"] = [*expansion.computed]
+    if expansion.unknown:
+        left["a prompt knows no such form"] = [*expansion.unknown]
     for reason, fields in left.items():
         notices.append(f"left as written, for {reason}: {', '.join(fields)}")
     return notices

@@ -22,10 +22,19 @@ __all__ = ["VALUE_LIMIT", "Expansion", "expand"]
 VALUE_LIMIT = 20_000
 """Characters of a value that are filled in at most."""
 
-# Formats that cannot be mistaken for what follows the colon in JSON or a dict: {x:.2f}, {n:,},
-# {share:.1%}, {when:%Y-%m-%d}.
-_FORMAT = r"\+?,?\.[0-9]{1,2}[eEfFgG%]|,d?|%[A-Za-z][A-Za-z%:/., -]*|%"
+# Formats that cannot be mistaken for what follows the colon in JSON or a dict: {x:.2f}, {x:8.2f},
+# {n:,}, {share:.1%}, {name:>10}, {n:03d}, {when:%Y-%m-%d}.
+_FORMAT = (
+    r"\+?[0-9]{0,3},?\.[0-9]{1,2}[eEfFgG%]|,d?|%[A-Za-z][A-Za-z%:/., -]*|%"
+    r"|[<>^][0-9]{1,3}(?:,?(?:\.[0-9]{1,2})?[dseEfFgG%]?)|0[0-9]{1,2}d"
+)
 _FIELD = re.compile(rf"\{{({EXPRESSION})(?:!([rs]))?(?::({_FORMAT}))?\}}")
+# What else an f-string fills in: {x=}, {name!a}, {name:*^10}, {n:+d}. {n:3} and {n:d} may be JSON.
+_SPEC = r"[^\s{}]{1,20}"
+_OTHER_FORM = re.compile(
+    rf"\{{{EXPRESSION}(?: ?= ?(?:![rsa])?(?::{_SPEC})?|!a(?::{_SPEC})?"
+    rf"|(?:![rs])?:(?=.?[<>=^]|[+#]|0[0-9]){_SPEC})\}}"
+)
 _SUFFIX = re.compile(rf"(?:![rsa])?(?::(?:{_FORMAT}))?$")
 _WORD = re.compile(r"[^\W\d]\w*")
 
@@ -47,6 +56,7 @@ class Expansion:
         sent: What each field that was filled in became, in short: ``day = 02.01.2025``.
         missing: Why each lookalike is none.
         computed: Fields of an f-string that would have to be computed; they stay as well.
+        unknown: Fields of an f-string of a form that no prompt fills in, ``{x=}``; they stay, too.
     """
 
     text: str
@@ -55,6 +65,7 @@ class Expansion:
     sent: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     computed: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 def expand(body: str, namespace: Mapping[str, object]) -> Expansion:
@@ -77,10 +88,13 @@ def expand(body: str, namespace: Mapping[str, object]) -> Expansion:
     sent: dict[str, None] = {}
     lookalikes: dict[str, str] = {}
     computed: dict[str, None] = {}
+    unknown: dict[str, None] = {}
     at = 0
     for braces, field in _fields(body):
         if field is None:
-            if braces not in computed and _is_computed(braces[1:-1], namespace):
+            if _is_other_form(braces, namespace):
+                unknown[braces] = None
+            elif braces not in computed and _is_computed(braces[1:-1], namespace):
                 computed[braces] = None
             continue
         if field[1] in lookalikes or keyword.iskeyword(field[1]):
@@ -103,6 +117,7 @@ def expand(body: str, namespace: Mapping[str, object]) -> Expansion:
         tuple(sent),
         tuple(lookalikes.values()),
         tuple(computed),
+        tuple(unknown),
     )
 
 
@@ -117,6 +132,14 @@ def _fields(body: str) -> Iterator[tuple[str, re.Match[str] | None]]:
             continue
         end = closing + 1
         yield prose[start:end], _FIELD.fullmatch(prose, start, end)
+
+
+def _is_other_form(braces: str, namespace: Mapping[str, object]) -> bool:
+    """Whether an f-string would fill in this variable of the user's, and `expand` does not."""
+    first = _WORD.match(braces, 1)
+    if first is None or first.group() not in namespace:
+        return False
+    return _OTHER_FORM.fullmatch(braces) is not None and not holds_key(braces)
 
 
 def _is_computed(inside: str, namespace: Mapping[str, object]) -> bool:
@@ -170,7 +193,9 @@ def _text(value: object, field: re.Match[str]) -> str:
             text = repr(value) if conversion == "r" else str(value)
         else:
             text = inline(value, VALUE_LIMIT)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit too: it would end the cell without a word
         raise ConfigurationError(
             f"{field[0]} raised {type(error).__name__}: {first_line(error)}; nothing was sent."
         ) from error

@@ -133,9 +133,9 @@ def _step(
         if attribute is None:
             return _item(value, step["subscript"], namespace, expression[: step.start()])
         return _attribute(value, attribute, expression[: step.start()])
-    except NotThereError:
+    except (NotThereError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:  # SystemExit too: it would end the cell without a word
         raise ConfigurationError(
             f"Reading {expression} raised {type(error).__name__}: {first_line(error)}; nothing was "
             "sent."
@@ -157,6 +157,9 @@ def _attribute(value: object, name: str, before: str) -> object:
 def _item(value: object, subscript: str, namespace: Mapping[str, object], before: str) -> object:
     key = _key(subscript, namespace)
     try:
+        # A defaultdict would put the missing key in: reading a prompt changes nothing.
+        if hasattr(type(value), "__missing__") and key not in value:  # type: ignore[operator]
+            raise KeyError(key)
         return value[key]  # type: ignore[index]
     except (LookupError, TypeError):
         raise NotThereError(f"{before} has no item {subscript}") from None

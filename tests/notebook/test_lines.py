@@ -42,10 +42,11 @@ def test_that_a_line_may_be_a_question(manager: TransformerManager, prompt: str)
     assert manager.transform_cell(f"%chat {prompt}") == call
     assert manager.transform_cell(f"x = 1\n%chat {prompt}\nx\n") == f"x = 1\n{call}x\n"
     assert manager.transform_cell(f"if x:\n    %chat {prompt}\n") == f"if x:\n    {call}"
+    assert manager.transform_cell(f"x = 1\nr = %chat {prompt}\nr") == f"x = 1\nr = {call}r\n"
 
 
 @pytest.mark.parametrize(
-    "line", ["%chat?", "%%chat?", "%%chat??", "%chat_history?", "chat?", "%chat ?"]
+    "line", ["%chat?", "%%chat?", "%%chat??", "%chat_history?", "chat?", "%chat ?", "r = %chat?"]
 )
 def test_that_help_stays_help(manager: TransformerManager, line: str) -> None:
     assert manager.transform_cell(line) == TransformerManager().transform_cell(line)

@@ -141,6 +141,16 @@ def test_the_result_is_bound_and_is_the_last_result(kernel: Kernel, server: Loop
     )
 
 
+def test_a_line_can_be_assigned_and_nothing_is_shown_twice(
+    kernel: Kernel, server: LoopbackServer
+) -> None:
+    server.will_reply("Yes.", "Yes.", "Yes.")
+    for code in ("reply = %chat Really?", "reply = %chat Really?\nreply", "%chat Really?"):
+        assert _only_output(kernel.run(code))["text/plain"].startswith("Yes.")
+    assert _only_output(kernel.run("reply"))["text/plain"].startswith("Yes.")
+    assert kernel.run("print(type(reply).__name__, reply)").text == "CreateResult Yes.\n"
+
+
 def test_a_schema_gives_an_object(kernel: Kernel, server: LoopbackServer) -> None:
     kernel.run("import pydantic\nclass City(pydantic.BaseModel):\n    name: str\n    people: int")
     server.will_reply('{"name": "Ulm", "people": 129000}')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
+from collections import defaultdict
 from types import SimpleNamespace
 
 import pandas as pd
@@ -43,6 +44,7 @@ NAMESPACE = {
         ("{days}", "['Monday', 'Tuesday']"),
         ("{name!r} {name!s}", "'Ada' Ada"),
         ("{x:.2f} {n:,} {x:.1%} {day:%d.%m.%Y}", "2.35 1,234,567 234.6% 22.11.2026"),
+        ("{x:8.2f}|{name:>5}|{name:<5}|{x:^8.1f}|{i:03d}", "    2.35|  Ada|Ada  |  2.3   |003"),
         ("https://example.org/{name}/x", "https://example.org/Ada/x"),
         ("${price} and ${fee} (${price}/${fee})", "$5 and $6 ($5/$6)"),
         ("It was $5, {a}, and is $6", "It was $5, 1, and is $6"),
@@ -160,9 +162,39 @@ def test_what_an_fstring_would_compute_is_told_and_stays(field: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "field",
+    [
+        *("{x=}", "{x = }", "{x=!r}", "{x=:.2f}", "{days[0]=}", "{name!a}", "{name:*^10}"),
+        *("{n:+d}", "{n:#x}", "{i:03}", "{i:+}"),
+    ],
+)
+def test_a_form_that_only_fstrings_know_is_told_and_stays(field: str) -> None:
+    once = expand(f"{{name}}: {field} {field}", NAMESPACE)
+    assert (once.text, once.unknown) == (f"Ada: {field} {field}", (field,))
+    assert expand(field, {}).unknown == ()
+
+
+def test_looking_a_value_up_changes_nothing() -> None:
+    counts = defaultdict(int, known=1)
+    once = expand("{counts['typo']} {counts['known']}", {"counts": counts})
+    assert (once.text, once.missing) == ("{counts['typo']} 1", ("counts has no item 'typo'",))
+    assert counts == {"known": 1}
+
+
+@pytest.mark.parametrize(
     "body",
     [
-        *('{"a": 1, "b": a}', "{a: b}", "{a: 1, 'b': a+1}", "{'a': {b+1}}", "{[a, b]}", "{a, b}"),
+        *(
+            '{"a": 1, "b": a}',
+            "{a:-1}",
+            "{a == b}",
+            "{a=1}",
+            "{a: b}",
+            "{a: 1, 'b': a+1}",
+            "{'a': {b+1}}",
+            "{[a, b]}",
+            "{a, b}",
+        ),
         *("{}", "{ a }", "{a b}", "{0}", "{1+1}", "{'a' + 'b'}", "{x | x > 0}", "{x | f(x)}"),
         *("{nobody+1}", "{file-name}", "{len(nobody)}", "{len([])}", "{a and b}", "{a in days}"),
         *("`{i+1}`", "```\n{i+1}\n```", "    {i+1}", "$x_{i+1}$", "x_{i+1}", r"\frac{i+1}{n-1}"),
@@ -203,6 +235,10 @@ class _Moody:
     def broken(self) -> str:
         return self.missing  # type: ignore[attr-defined, no-any-return]
 
+    @property
+    def gone(self) -> str:
+        raise SystemExit("bye")
+
     def __str__(self) -> str:
         raise ValueError("no words")
 
@@ -216,6 +252,7 @@ class _Moody:
             "Reading me.broken raised AttributeError: '_Moody' object has no attribute 'missing'; "
             "nothing was sent.",
         ),
+        ("{me.gone}", "Reading me.gone raised SystemExit: bye; nothing was sent."),
         ("{me}", "{me} raised ValueError: no words; nothing was sent."),
         (
             "{word:.2f}",
