@@ -198,10 +198,8 @@ def create_method() -> Callable[..., Any]:
 # Some of it the SDK imports only when it is used, which would be on the event loop.
 _NEEDED = (
     "openai",
-    "anyio._backends._asyncio",
     "h11",
-    "httpcore2",
-    "httpx2",
+    "nbagents.models._network",
 )
 
 _imported = False

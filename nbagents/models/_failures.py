@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import email.utils
+import errno
 import math
 import re
 import socket
@@ -239,7 +240,7 @@ class Failures:
                 "Check that base_url begins with http:// or https:// as the server wants; for a "
                 "certificate of one's own set SSL_CERT_FILE."
             )
-        elif "refused" in words or "All connection attempts failed" in words:
+        elif any(sign in words for sign in _REFUSED):
             what, advice = "refuses connections", self._advice_on_start()
         elif _is_unknown_host(causes, words):
             what, advice = "is not known to this network", "Check base_url for a typing error."
@@ -336,6 +337,10 @@ def _ours_in(error: BaseException | None) -> NbAgentsError | None:
     while error is not None and not isinstance(error, NbAgentsError):
         error = error.__cause__
     return error
+
+
+# Several addresses that refuse are one error, of no kind of its own.
+_REFUSED = ("refused", "All connection attempts failed", f"[Errno {errno.ECONNREFUSED}]")
 
 
 def _is_unknown_host(causes: Sequence[BaseException], words: str) -> bool:

@@ -139,17 +139,29 @@ def http_client(
     async def check(request: httpx2.Request) -> None:
         check_allowed(str(request.url))
 
+    connections = httpx2.Limits(
+        max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEP_ALIVE
+    )
     return GuardedClient(
         event_hooks={"request": [check] if transport is None else []},
-        limits=httpx2.Limits(
-            max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEP_ALIVE
-        ),
+        limits=connections,
         # What is for this machine is not for a proxy, whatever HTTP_PROXY says.
         mounts={f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")},
         timeout=httpx2.Timeout(None, connect=limits.connect, read=limits.first_byte),
-        transport=transport,
+        transport=_network(connections) if transport is None else transport,
         verify=tls_context() if transport is None else False,
     )
+
+
+def _network(connections: httpx2.Limits) -> httpx2.AsyncBaseTransport | None:
+    """Our own network; None, for the HTTP library's, where a proxy stands before it."""
+    from urllib.request import getproxies
+
+    if not {"http", "https", "all"}.isdisjoint(getproxies()):
+        return None
+    from nbagents.models._network import NetworkTransport
+
+    return NetworkTransport(connections, tls_context())
 
 
 def _too_late(request: httpx2.Request, first_byte: float | None, patience: _Patience) -> Exception:

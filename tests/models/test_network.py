@@ -1,0 +1,216 @@
+"""Connections of the running loop: whole, bounded, and closed at once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import ssl
+import struct
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpcore2
+import pytest
+
+from nbagents.messages import UserMessage
+from nbagents.models import OpenAIChatCompletionClient
+from nbagents.models._network import _AHEAD, _Network, _Stream
+from tests.certificates import tls_for_loopback
+from tests.notebook.streams import unanswering_port
+from tests.support import Server, answer, completion
+
+Served = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def connected(
+    serve: Served, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncGenerator[httpcore2.AsyncNetworkStream]:
+    """A connection to a server that does ``serve`` and closes."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await serve(reader, writer)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
+    async with server:
+        stream = await _Network().connect_tcp(host, server.sockets[0].getsockname()[1])
+        try:
+            yield stream
+        finally:
+            await stream.aclose()
+
+
+async def all_of(stream: httpcore2.AsyncNetworkStream, most: int = 1000) -> bytes:
+    taken = b""
+    while data := await stream.read(most):
+        assert len(data) <= most
+        taken += data
+    return taken
+
+
+def trusting(certificate: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=certificate)
+
+
+BYTES = random.Random(0).randbytes(3_000_000)
+
+
+async def send_bytes(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(BYTES)
+    await writer.drain()
+
+
+async def send_back(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(await reader.readexactly(len(BYTES)))
+    await writer.drain()
+
+
+async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+@pytest.mark.parametrize("most", [100_000, 65_536, 999_983, 10_000_000])
+async def test_all_that_is_sent_is_read_in_order(most: int) -> None:
+    async with connected(send_bytes) as stream:
+        assert await all_of(stream, most) == BYTES
+
+
+async def test_all_that_is_sent_is_read_in_order_over_tls(tmp_path: Path) -> None:
+    server, certificate = tls_for_loopback(tmp_path)
+    async with connected(send_back, server) as bare:
+        stream = await bare.start_tls(trusting(certificate), "127.0.0.1")
+        sending = asyncio.create_task(stream.write(BYTES))
+        assert await all_of(stream, 50_000) == BYTES
+        await sending
+        assert stream.get_extra_info("ssl_object").version().startswith("TLSv1.")
+
+
+async def test_a_host_is_found_by_its_name() -> None:
+    async with connected(send_bytes, host="localhost") as stream:
+        assert await all_of(stream, 100_000) == BYTES
+        assert stream.get_extra_info("server_addr")[0] == "127.0.0.1"
+
+
+async def test_what_nobody_reads_does_not_pile_up() -> None:
+    written = 0
+
+    async def flood(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        while not writer.is_closing():
+            writer.write(BYTES[:100_000])
+            await writer.drain()
+            written += 100_000
+
+    async with connected(flood) as stream:
+        assert isinstance(stream, _Stream)
+        await stream.read(1)
+        before = -1
+        while before < written:
+            before = written
+            await asyncio.sleep(0.2)
+        assert len(stream._buffer._data) <= _AHEAD + 256 * 1024
+        assert await stream.read(10) == BYTES[1:11]
+
+
+async def test_a_write_waits_for_who_reads_slowly() -> None:
+    async def read_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.2)
+        await send_back(reader, writer)
+
+    async with connected(read_late) as stream:
+        async with asyncio.timeout(20):
+            await stream.write(BYTES)
+            assert await all_of(stream, 100_000) == BYTES
+
+
+async def test_what_came_before_a_connection_broke_is_read_first() -> None:
+    async def send_and_break(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"said")
+        await asyncio.sleep(0.1)
+        connection = writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    async with connected(send_and_break) as stream:
+        await asyncio.sleep(0.3)
+        assert await stream.read(100) == b"said"
+        with pytest.raises(httpcore2.ReadError):
+            await stream.read(100)
+        with pytest.raises(httpcore2.WriteError):
+            await stream.write(b"more")
+
+
+async def test_deadlines_are_the_http_librarys_errors() -> None:
+    async with connected(say_nothing) as stream:
+        with pytest.raises(httpcore2.ReadTimeout):
+            await stream.read(1, timeout=0.01)
+        with pytest.raises(httpcore2.ConnectTimeout):
+            await stream.start_tls(ssl.create_default_context(), "127.0.0.1", timeout=0.05)
+    with unanswering_port() as port, pytest.raises(httpcore2.ConnectTimeout):
+        await _Network().connect_tcp("127.0.0.1", port, timeout=0.05)
+
+
+async def test_a_handshake_that_is_cancelled_leaves_nothing_open() -> None:
+    ended = asyncio.Event()
+
+    async def listen(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        begun.set()
+        while await reader.read(1000):
+            pass
+        ended.set()
+
+    begun = asyncio.Event()
+    async with connected(listen) as stream:
+        handshake = asyncio.create_task(stream.start_tls(ssl.create_default_context(), "here"))
+        await begun.wait()
+        handshake.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await handshake
+        async with asyncio.timeout(5):
+            await ended.wait()
+
+
+async def test_an_idle_connection_that_the_server_closed_is_known_to_be_closed() -> None:
+    go = asyncio.Event()
+
+    async def wait(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await go.wait()
+
+    async with connected(wait) as stream:
+        assert not stream.get_extra_info("is_readable")
+        go.set()
+        await asyncio.sleep(0.1)
+        assert stream.get_extra_info("is_readable")
+
+
+async def test_what_has_come_unseen_by_the_loop_is_known_too() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        stream = await _Network().connect_tcp(*server.getsockname())
+        there, _ = server.accept()
+        assert not stream.get_extra_info("is_readable")
+        there.close()  # and the loop gets no turn to see it
+        assert stream.get_extra_info("is_readable")
+        await stream.aclose()
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+async def test_requests_go_over_it_unless_a_proxy_is_set(
+    proxied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if proxied:
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    with Server(answer(200, completion("Hello."))) as server:
+        async with OpenAIChatCompletionClient(
+            model="gpt-4o", api_key="test-key-1234", base_url=server.base_url
+        ) as client:
+            await client.create([UserMessage(content="hi", source="ada")])
+            (lanes,) = client._direct._connections._of_loop.values()
+            http = lanes.all[0].client._client
+            connection = http._transport_for_url(http.base_url)._pool.connections[0]._connection
+            assert isinstance(connection._network_stream, _Stream) != proxied
