@@ -1,6 +1,5 @@
 """Agents: who holds a conversation, and what happens in it."""
 
-from nbagents.agents._approval import Approve, asking
 from nbagents.agents._chat import ChatAgent, Event
 from nbagents.agents._events import (
     CallAsked,
@@ -11,6 +10,7 @@ from nbagents.agents._events import (
     TurnStarted,
 )
 from nbagents.agents._limits import TurnLimits
+from nbagents.tools._approval import Approve, asking
 
 __all__ = [
     "Approve",

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
 
 from nbagents._cancellation import CancellationToken
-from nbagents.agents._approval import Approve, approved
 from nbagents.agents._events import CallAsked, CallStarted
 from nbagents.messages import FunctionCall, FunctionExecutionResult, FunctionExecutionResultMessage
 from nbagents.tools import Tool, execute_call
+from nbagents.tools._approval import NOBODY, NOT_RUN, Approve, refusal_of
 from nbagents.tools._calls import fault_in
 
 __all__ = ["distinct", "nobody_asked", "not_run", "run_calls"]
-
-logger = logging.getLogger("nbagents")
-
-_NOT_RUN = "Not run: "
-_DENIED = f"{_NOT_RUN}the person who was asked did not allow it."
-_NOT_ASKED = f"{_NOT_RUN}asking whether it may failed"
-_NOBODY = (
-    f"{_NOT_RUN}this tool changes something, and nobody can be asked here whether it may. "
-    "The agent's author can pass approve=."
-)
 
 
 async def run_calls(
@@ -46,15 +35,9 @@ async def run_calls(
 
     async def permission(call: FunctionCall) -> FunctionExecutionResult | None:
         tool = next(tool for tool in tools if tool.name == call.name)
-        try:
-            async with asking:  # a person is asked one thing at a time
-                allowed = await approved(
-                    call, tool, approve, on_asked=lambda: tell(CallAsked(call))
-                )
-        except Exception as error:
-            logger.exception("The function that says whether %s may run failed.", call.name)
-            return _refused(call, f"{_NOT_ASKED} ({type(error).__name__}).")
-        return None if allowed else _refused(call, _NOBODY if allowed is None else _DENIED)
+        async with asking:  # a person is asked one thing at a time
+            why = await refusal_of(call, tool, approve, on_asked=lambda: tell(CallAsked(call)))
+        return None if why is None else _refused(call, why)
 
     async def run(call: FunctionCall) -> FunctionExecutionResult:
         # Nobody is asked about what cannot run.
@@ -86,12 +69,12 @@ def distinct(calls: Sequence[FunctionCall]) -> list[FunctionCall]:
 
 def not_run(result: FunctionExecutionResult) -> bool:
     """Whether this is the result of a call that was not allowed."""
-    return bool(result.is_error) and result.content.startswith(_NOT_RUN)
+    return bool(result.is_error) and result.content.startswith(NOT_RUN)
 
 
 def nobody_asked(result: FunctionExecutionResult) -> bool:
     """Whether this is the result of a call about which nobody could be asked."""
-    return bool(result.is_error) and result.content == _NOBODY
+    return bool(result.is_error) and result.content == NOBODY
 
 
 def _refused(call: FunctionCall, why: str) -> FunctionExecutionResult:

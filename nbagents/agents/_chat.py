@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from nbagents._panels import panel_of
-from nbagents.agents._approval import Approve
 from nbagents.agents._calls import distinct, run_calls
 from nbagents.agents._card import card_bundle
 from nbagents.agents._events import Cleared, TurnEnded, TurnStarted, Watcher, watchers_of
@@ -39,6 +38,7 @@ from nbagents.models import ChatCompletionClient, ReplyStream, through
 from nbagents.prices import cost_of
 from nbagents.runtime import AgentRuntime, AgentType
 from nbagents.tools import FunctionTool, Tool, tools_from
+from nbagents.tools._approval import Approve
 from nbagents.usage import attribute
 
 if TYPE_CHECKING:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nbagents._mode import is_final
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "arguments_text",
+    "call_brief",
     "call_line",
     "calls_markdown",
     "parts_markdown",
@@ -28,12 +31,15 @@ __all__ = [
 ]
 
 _NAME = re.compile(r"[\w.-]+", re.ASCII)
-_NOT_ASCII = re.compile(r"[^\n -~]")
+_NOT_ASCII = re.compile(r"[^\n -~]+")
 # What Python takes for printable and nobody sees: Unicode's default ignorable code points that
 # are marks or letters, such as the Hangul fillers, and the Braille blank.
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
+# On one letter; more of them paint over the lines around. Scripts that stack marks need three.
+_MOST_MARKS = 4
+_LONG = 200  # characters of an argument
 _PREPARED = "replay"  # the model of a ReplayChatCompletionClient: its texts come from no cache
 
 
@@ -86,12 +92,7 @@ def call_line(call: FunctionCall) -> str:
     """A function call as one line of plain text, as Python writes it: all of it, and no more."""
     # What a model wrote must not move the cursor, hide a part or end the call: what is neither
     # a name nor a number is quoted as Python quotes it.
-    try:
-        arguments = json.loads(call.arguments or "{}")
-        inside = ", ".join(f"{_word(name)}={value!r}" for name, value in arguments.items())
-    except (ValueError, AttributeError, RecursionError):
-        inside = repr(call.arguments)
-    return visible(f"{_word(call.name)}({inside})")
+    return _as_call(call, lambda shown: shown)
 
 
 def arguments_text(call: FunctionCall) -> str:
@@ -99,18 +100,50 @@ def arguments_text(call: FunctionCall) -> str:
     return visible(_indented(call.arguments))
 
 
+def call_brief(call: FunctionCall) -> str:
+    """A function call as a line that is seen at once: what is long is cut, and says how long it is.
+
+    It stands below `arguments_text`, whose end could pass for the call where it fills the screen.
+    """
+    return _as_call(call, _cut)
+
+
+def _as_call(call: FunctionCall, shown: Callable[[str], str]) -> str:
+    try:
+        given = json.loads(call.arguments or "{}")
+        parts = [f"{_word(name)}={value!r}" for name, value in given.items()]
+    except (ValueError, AttributeError, RecursionError):
+        parts = [repr(call.arguments)]
+    return f"{visible(_word(call.name))}({', '.join(shown(visible(part)) for part in parts)})"
+
+
+def _cut(shown: str) -> str:
+    if len(shown) <= _LONG:
+        return shown
+    return f"{shown[:50]} … {shown[-20:]} ({len(shown):,} characters)"
+
+
 def visible(text: str) -> str:
     r"""The text with every character that nobody sees, or that moves others, as ``\uXXXX``.
 
+    So are marks on what is no letter, and a great many on one, as they hide what is below them.
     So a person who is asked sees the same as the program that runs. Line feeds stay.
     """
-    return _NOT_ASCII.sub(_escaped, text)
+    return _NOT_ASCII.sub(_seen, text)
 
 
-def _escaped(match: re.Match[str]) -> str:
-    sign = match.group()
-    if sign.isprintable() and not _UNSEEN.match(sign):
-        return sign
+def _seen(match: re.Match[str]) -> str:
+    start = match.start()
+    marks = 0 if match.string[max(start - 1, 0) : start].isalnum() else _MOST_MARKS
+    shown = []
+    for sign in match.group():
+        marks = marks + 1 if unicodedata.category(sign) in ("Mn", "Me") else 0
+        hides = marks > _MOST_MARKS or not sign.isprintable() or _UNSEEN.match(sign)
+        shown.append(_escaped(sign) if hides else sign)
+    return "".join(shown)
+
+
+def _escaped(sign: str) -> str:
     return f"\\u{ord(sign):04x}" if ord(sign) < 0x10000 else f"\\U{ord(sign):08x}"
 
 
@@ -121,14 +154,15 @@ def _word(name: str) -> str:
 def calls_markdown(calls: list[FunctionCall]) -> str:
     """Function calls, as Markdown."""
     return "\n\n".join(
-        f"Calls `{call.name}`:\n\n{_fenced(arguments_text(call), 'json')}" for call in calls
+        f"Calls {_code(call.name)}:\n\n{_fenced(arguments_text(call), 'json')}" for call in calls
     )
 
 
 def results_markdown(results: list[FunctionExecutionResult]) -> str:
     """Results of function calls, as Markdown."""
     return "\n\n".join(
-        f"`{result.name}` {'failed' if result.is_error else 'gave'}:\n\n{_fenced(result.content)}"
+        f"{_code(result.name)} {'failed' if result.is_error else 'gave'}:\n\n"
+        f"{_fenced(result.content)}"
         for result in results
     )
 
@@ -147,12 +181,29 @@ def _tokens(result: CreateResult) -> str:
 
 def _indented(arguments: str) -> str:
     try:
-        return json.dumps(json.loads(arguments), indent=2, ensure_ascii=False)
+        given = json.loads(arguments)
+        if isinstance(given, dict):  # nothing is pushed out of sight by what is long
+            given = dict(sorted(given.items(), key=_is_long))
+        return json.dumps(given, indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return arguments
 
 
+def _is_long(argument: tuple[str, object]) -> bool:
+    return len(json.dumps(argument[1], indent=2)) > _LONG
+
+
+def _code(name: str) -> str:
+    """A name that a model gave, which may be anything, as code in a line."""
+    shown = " ".join(visible(name).split()) or " "
+    fence = "`" * (_longest_run(shown) + 1)
+    return f"{fence} {shown} {fence}" if "`" in shown else f"`{shown}`"
+
+
 def _fenced(text: str, language: str = "") -> str:
-    longest = max((len(run) for run in text.split("\n") if set(run) == {"`"}), default=0)
-    fence = "`" * max(3, longest + 1)
+    fence = "`" * max(3, _longest_run(text) + 1)
     return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _longest_run(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["ask_person"]
 
 _YES = ("y", "yes")
+_LONG = 300  # characters; some three lines
 
 
 async def ask_person(call: FunctionCall, tool: Tool) -> bool | None:
@@ -21,10 +22,18 @@ async def ask_person(call: FunctionCall, tool: Tool) -> bool | None:
     Where nobody can answer (nbclient, papermill, a front end without input) it
     is None: nobody has said no.
     """
-    from nbagents.messages._show import call_line
-
     try:
-        answer = await call_on_main(input, f"Run {call_line(call)}? [y/N] ")
+        answer = await call_on_main(input, _question(call))
     except (EOFError, NotImplementedError, OSError, RuntimeError):
         return None
     return answer.strip().lower() in _YES
+
+
+def _question(call: FunctionCall) -> str:
+    """The call whole; a long one once more in brief below, where the eye is that answers."""
+    from nbagents.messages._show import arguments_text, call_brief, call_line
+
+    line = call_line(call)
+    if len(line) > _LONG:
+        line = f"this?\n{arguments_text(call)}\n{call_brief(call)}"
+    return f"Run {line}? [y/N] "

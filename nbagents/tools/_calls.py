@@ -17,8 +17,10 @@ from nbagents.models._masking import SHARE, without
 from nbagents.models._secrets import keys_in_use
 from nbagents.models._wire.fastjson import JSONError, loads
 from nbagents.models._wire.server_errors import one_line
+from nbagents.tools._approval import changes_something
 from nbagents.tools._base import Tool
 from nbagents.tools._cancelling import until_cancelled
+from nbagents.tools._conversion import converted
 from nbagents.tools._exceptions import (
     InvalidToolArgumentsException,
     ToolException,
@@ -70,14 +72,17 @@ def fault_in(
 ) -> FunctionExecutionResult | None:
     """The answer to a call that cannot run as it stands; None when there is nothing against it.
 
-    A tool of that name must be there, and take the arguments. Nothing is run.
+    A tool of that name must be there, and take the arguments; one about which somebody is asked
+    takes them as they are shown: ``"off"`` is no False. Nothing is run.
     """
     try:
         tool = _found(call, tools_from(tools))
         arguments = _arguments(call, tool)
         validate = getattr(tool, "_validated", tool.args_type().model_validate)
         with suppress(TypeError, AttributeError, RecursionError):  # running it tells
-            validate(arguments)
+            taken = validate(arguments)
+            if changes_something(tool) and (fault := converted(arguments, taken)):
+                raise _invalid(call, tool, fault)
     except ToolException as error:
         return _result(call, error.content, is_error=True)
     except ValidationError as error:

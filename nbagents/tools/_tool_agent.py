@@ -23,9 +23,14 @@ from nbagents.runtime import (
     RoutedAgent,
     message_handler,
 )
+from nbagents.tools._approval import changes_something, refusal_of
 from nbagents.tools._base import Tool
-from nbagents.tools._calls import run_call
-from nbagents.tools._exceptions import ToolException
+from nbagents.tools._calls import fault_in, run_call
+from nbagents.tools._exceptions import (
+    InvalidToolArgumentsException,
+    ToolException,
+    ToolExecutionException,
+)
 
 if TYPE_CHECKING:
     from nbagents.models import ChatCompletionClient
@@ -37,7 +42,8 @@ __all__ = ["ToolAgent", "tool_agent_caller_loop"]
 class ToolAgent(RoutedAgent, concurrent_messages=True):
     """An agent that is sent a `FunctionCall` and answers with a `FunctionExecutionResult`.
 
-    Calls that come while others run are run beside them.
+    Calls that come while others run are run beside them. A tool that changes something runs
+    when its own ``approve``, or else the person at the keyboard, has allowed it.
 
     Args:
         description: What the agent is for.
@@ -47,6 +53,7 @@ class ToolAgent(RoutedAgent, concurrent_messages=True):
     def __init__(self, description: str, tools: list[Tool]) -> None:
         super().__init__(description)
         self._tools = tools
+        self._asking = asyncio.Lock()
 
     @property
     def tools(self) -> list[Tool]:
@@ -62,12 +69,24 @@ class ToolAgent(RoutedAgent, concurrent_messages=True):
         Raises:
             ToolNotFoundException: There is no tool of that name.
             InvalidToolArgumentsException: The arguments are not JSON, or not what it takes.
-            ToolExecutionException: The tool raised an error.
+            ToolExecutionException: The tool raised an error, or was not allowed to run.
         """
+        await self._permit(message)
         content = await run_call(message, self._tools, ctx.cancellation_token)
         return FunctionExecutionResult(
             content=content, name=message.name, call_id=message.id, is_error=False
         )
+
+    async def _permit(self, call: FunctionCall) -> None:
+        tool = next((tool for tool in self._tools if tool.name == call.name), None)
+        if tool is None or not changes_something(tool):
+            return
+        if fault := fault_in(call, self._tools):  # nobody is asked about what cannot run
+            raise InvalidToolArgumentsException(call.id, fault.content, call.name)
+        async with self._asking:  # a person is asked one thing at a time
+            why = await refusal_of(call, tool)
+        if why is not None:
+            raise ToolExecutionException(call.id, why, call.name)
 
 
 async def tool_agent_caller_loop(

@@ -14,6 +14,7 @@ from nbagents import (
     CancellationToken,
     FunctionCall,
     SingleThreadedAgentRuntime,
+    _hooks,
     ledger,
 )
 from nbagents.errors import UndeliverableException
@@ -30,6 +31,7 @@ from nbagents.tools import (
     FunctionTool,
     InvalidToolArgumentsException,
     ToolAgent,
+    ToolException,
     ToolExecutionException,
     ToolNotFoundException,
     tool_agent_caller_loop,
@@ -128,6 +130,45 @@ async def test_a_wrong_call_raises_what_autogen_raises(
 ) -> None:
     with pytest.raises(error, match=said):
         await runtime.send_message(wrong, TOOLS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "own", "person", "said"),
+    [
+        ('{"name": "a"}', None, None, "Not run: this tool changes something, and nobody"),
+        ('{"name": "a"}', None, False, "Not run: the person who was asked did not allow it."),
+        ('{"name": "a"}', lambda call, tool: False, True, "Not run: the person"),
+        ('{"name": "a"}', None, True, None),
+        ('{"name": "a"}', lambda call, tool: True, None, None),
+        ('{"nom": "a"}', None, True, "there is no such argument"),
+    ],
+)
+async def test_what_changes_something_runs_only_when_it_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, arguments: str, own: Any, person: bool | None, said: str | None
+) -> None:
+    removed, asked = [], []
+
+    async def ask(call: FunctionCall, tool: Any) -> bool | None:
+        asked.append(call.arguments)
+        return person
+
+    def remove(name: str) -> None:
+        removed.append(name)
+
+    monkeypatch.setattr(_hooks, "ask_person", ask if person is not None else None)
+    tool = FunctionTool(remove, "Remove a file.", side_effects=True, approve=own)
+    runtime = SingleThreadedAgentRuntime()
+    await ToolAgent.register(runtime, "tools", lambda: ToolAgent("Runs tools.", [tool]))
+    runtime.start()
+    answer = runtime.send_message(call("remove", arguments), TOOLS)
+    if said is None:
+        await answer
+    else:
+        with pytest.raises(ToolException, match=said):
+            await answer
+    await runtime.stop()
+    assert removed == (["a"] if said is None else [])
+    assert len(asked) == (own is None and person is not None and '"name"' in arguments)
 
 
 async def test_cancelling_reaches_the_tool(runtime: SingleThreadedAgentRuntime) -> None:

@@ -28,7 +28,7 @@ def loads(data: bytes | str) -> Any:
     """
     try:
         return from_json(data)
-    except ValueError:
+    except (ValueError, TypeError):  # the latter for half of a surrogate pair as it stands
         return _patient_loads(data)
 
 
