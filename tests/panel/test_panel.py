@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sys
 import time
@@ -471,6 +472,49 @@ def calling(name: str, arguments: str) -> CreateResult:
     call = FunctionCall(id="c1", name=name, arguments=arguments)
     usage = RequestUsage(1, 1)
     return CreateResult(finish_reason="function_calls", content=[call], usage=usage, cached=False)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+@pytest.mark.parametrize("identity", ["c1", "c2", "c3"])
+def test_a_call_of_an_agent_that_is_a_tool_is_shown_as_what_it_is(
+    identity: str, allowed: bool
+) -> None:
+    ran: list[str] = []
+    usage = RequestUsage(1, 1)
+
+    @tool(side_effects=True)
+    def remove(path: str) -> str:
+        """Remove a file."""
+        ran.append(path)
+        return "removed"
+
+    @tool
+    def read(path: str) -> str:
+        """Read a file."""
+        return path
+
+    def asks(*calls: FunctionCall) -> CreateResult:
+        return CreateResult(
+            finish_reason="function_calls", content=[*calls], usage=usage, cached=False
+        )
+
+    inner = asks(FunctionCall(id=identity, name="remove", arguments='{"path": "home"}'))
+    outer = asks(
+        FunctionCall(id="c1", name="helper", arguments='{"prompt": "go"}'),
+        FunctionCall(id="c2", name="read", arguments='{"path": "harmless"}'),
+    )
+    helper = ChatAgent(ScriptedClient(inner, "I did."), name="helper", tools=[remove])
+    agent = agent_of(outer, "Done.", tools=[helper.as_tool(), read])
+    with opened(agent) as (panel, _):
+        panel.send("go")
+        wait_for(lambda: asked_in(panel))
+        [call] = asked_in(panel)
+        assert (call["name"], json.loads(call["arguments"])) == ("remove", {"path": "home"})
+        panel.approve(call["id"], allowed=allowed)
+        panel.wait()
+        assert ran == (["home"] if allowed else [])
+        states = [call["state"] for message in panel.messages for call in message["calls"]]
+        assert states == ["done", "done", "done" if allowed else "denied"]
 
 
 @pytest.mark.parametrize("allowed", [True, False])

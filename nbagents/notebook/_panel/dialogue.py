@@ -184,14 +184,17 @@ class Dialogue:
     async def approve(self, call: FunctionCall, tool: Tool | None = None) -> bool:
         """Ask by the panels' buttons whether a call may run."""
         asked: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._approvals[call.id] = asked
-        self._mark(call.id, "asked")
+        shown = self.transcript.shown(call, self._approvals)
+        self._approvals[shown] = asked
+        self._mark(shown, "asked")
         try:
             allowed = await asked
         finally:
-            del self._approvals[call.id]
-        if not allowed:
-            self._mark(call.id, "denied")
+            del self._approvals[shown]
+        if shown != call.id:
+            self._mark(shown, "running" if allowed else "denied")
+        elif not allowed:
+            self._mark(shown, "denied")
         return allowed
 
     async def call_when_free(self, function: Callable[[], T]) -> T:

@@ -89,6 +89,8 @@ class Entry:
                 denied = call["state"] == "denied" or not_run(result)
                 call["result"], call["state"] = result.content, "denied" if denied else "done"
                 call["is_error"] = bool(result.is_error) and not denied
+        for call in self.calls:  # those of agents that these have asked
+            call["state"] = "done" if call["state"] == "running" else call["state"]
 
 
 def entry_of_prompt(message: UserMessage, identity: str, at: int) -> Entry:

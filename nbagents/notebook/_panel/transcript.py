@@ -6,7 +6,8 @@ Pure data: no widgets, no loop, no clock.
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
+from itertools import count
 from typing import Any
 
 from nbagents.agents import CallAsked, CallStarted, Cleared, TurnEnded, TurnEvent, TurnStarted
@@ -14,6 +15,7 @@ from nbagents.errors import ContentFilterError, IncompleteReplyError, NbAgentsEr
 from nbagents.messages import (
     AssistantMessage,
     CreateResult,
+    FunctionCall,
     FunctionExecutionResultMessage,
     LLMMessage,
     StreamChunk,
@@ -109,6 +111,25 @@ class Transcript:
                 taken += _growth(entry)
         self._changed.clear()
         return taken
+
+    def shown(self, call: FunctionCall, asked: Container[str] = ()) -> str:
+        """The id under which a call is shown that waits for a word, and none of those ``asked``.
+
+        A call that is not there yet is added. An agent that is asked by a tool calls under ids of
+        its own, which may be those of other calls: nobody may be shown one and allow another.
+        """
+        entry = next((entry for entry in reversed(self._entries) if entry.calls), None)
+        entry = entry or self._add("assistant", self._name)
+        data = call_data(call, "waiting")
+        there = entry.call(call.id)
+        same = there is not None and all(there[key] == data[key] for key in ("name", "arguments"))
+        if same and call.id not in asked:
+            return call.id
+        names = (f"{call.id}-{number}" for number in count(2))
+        data["id"] = next(n for n in names if n not in asked and entry.call(n) is None)
+        entry.calls.append(data)
+        self._touch(entry)
+        return str(data["id"])
 
     def mark(self, call: str, state: CallState) -> None:
         """Say where a call stands."""
