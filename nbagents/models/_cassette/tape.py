@@ -92,7 +92,7 @@ def read_tape(path: Path) -> Tape:
     lines = list(lines_in(data))
     if not lines:
         return Tape()
-    if _BEGINNING.startswith(data):
+    if lines[0].kind != "nbagents_cassette" and _is_header_cut(data):
         return Tape(damage=[(1, "the header was not finished, as what wrote it was stopped")])
     tape = _begun(lines, path)
     for group in groups_in(lines[1:]):
@@ -126,6 +126,10 @@ def shown(path: Path) -> str:
     """The path as messages name it: from here, when it is below; the same on every machine."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _is_header_cut(data: bytes) -> bool:
+    return b"\n" not in data and (data.startswith(_BEGINNING) or _BEGINNING.startswith(data))
 
 
 def _begun(lines: Sequence[Line], path: Path) -> Tape:

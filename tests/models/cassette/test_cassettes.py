@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,9 @@ from nbagents.models import (
     resolve,
 )
 from nbagents.models._cassette.file import begin_anew
+from nbagents.models._cassette.rules import DEFAULT_RULES
 from nbagents.models._cassette.switch import eject
+from nbagents.models._cassette.tape import encode_header
 from nbagents.testing import LoopbackServer, chunk, error, stream
 from nbagents.usage import ledger
 from tests.scripted import ScriptedClient
@@ -400,6 +403,20 @@ async def test_what_a_killed_process_left_unfinished_is_told_and_cut_off(path: P
         await recording.create(say("later"))
     for text in ("kept", "later"):
         assert (await replay(path).create(say(text))).finish_reason == "stop"
+
+
+async def test_a_header_that_was_cut_anywhere_is_told_and_written_anew(path: Path) -> None:
+    live = ScriptedClient("one", *["two"] * 99)
+    await RecordingChatCompletionClient(live, path).create(say("kept"))
+    header = encode_header(DEFAULT_RULES).decode().strip()
+    for end in range(1, len(header)):
+        edit(path, lambda _, end=end: header[:end])
+        with pytest.warns(DamagedFileWarning, match="the header was not finished"):
+            recording = RecordingChatCompletionClient(live, path, mode="auto")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DamagedFileWarning)
+            await recording.create(say("later"))
+        assert (await replay(path).create(say("later"))).content == "two"
 
 
 @pytest.mark.parametrize(
