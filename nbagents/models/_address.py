@@ -6,8 +6,9 @@ import base64
 from collections.abc import Mapping
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from nbagents._keys import Secret
 from nbagents.errors import ConfigurationError
-from nbagents.models._secrets import Secret, revealed
+from nbagents.models._secrets import revealed
 
 __all__ = ["Address", "hidden_url", "host_of"]
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from nbagents._keys import Secret
 from nbagents.errors import ConfigurationError
 from nbagents.messages import ModelCapabilities, ModelInfo
 from nbagents.models._address import Address, hidden_url
@@ -16,7 +17,7 @@ from nbagents.models._cassette.switch import may_replay
 from nbagents.models._environment import without_environment
 from nbagents.models._failures import Failures
 from nbagents.models._limits import Limits
-from nbagents.models._secrets import Secret, credentials_in, key_from, revealed
+from nbagents.models._secrets import credentials_in, key_from, revealed
 from nbagents.models._tokens import Credential, TokenProvider, Tokens
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from nbagents._keys import Secret
 from nbagents._panels import panel_of
 from nbagents.errors import ConfigurationError
 from nbagents.messages import (
@@ -29,7 +30,7 @@ from nbagents.models._failures import Failures
 from nbagents.models._http import http_client
 from nbagents.models._limits import Limits
 from nbagents.models._request import Defaults
-from nbagents.models._secrets import Secret, hidden, hidden_arguments, hidden_query, revealed
+from nbagents.models._secrets import hidden, hidden_arguments, hidden_query, revealed
 from nbagents.models._stream import ReplyStream
 from nbagents.models._tokens import Tokens
 from nbagents.models._wrappers import through

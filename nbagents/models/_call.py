@@ -90,7 +90,7 @@ class Call:
         self._limits = limits
         self._failures = means.failures.knowing(arguments)
         self._exchange = Exchange(limits, self._failures, token)
-        self._veil = self._made_of_credentials()
+        self._veil = Veil(self._failures.credentials)
         self._arguments = arguments | _veiled(arguments, self._veil)
         thinks = means.defaults.info["family"] == ModelFamily.R1
         self._builder = ReplyBuilder(think_tags=thinks, max_reply=limits.reply_bytes)
@@ -147,7 +147,7 @@ class Call:
                 renewed = True
             else:
                 # Anew: a token may have been fetched to send the request with.
-                self._veil = self._made_of_credentials()
+                self._veil = Veil(self._failures.credentials)
                 return
 
     async def _renew(self) -> bool:
@@ -210,9 +210,6 @@ class Call:
         asked, model = self._asked, self._arguments.get("model", self._means.defaults.model)
         calibration.learn(asked.messages, usage, tools=asked.tools, model=model)
 
-    def _made_of_credentials(self) -> Veil:
-        return Veil(secret.reveal() for secret in self._failures.credentials)
-
     @property
     def _is_sent(self) -> bool:
         """Whether the server may have any of it."""
@@ -226,7 +223,7 @@ class Call:
             await self._exchange.close()
         finally:
             if self._place is not None:
-                await self._place.leave()
+                self._place.leave()
 
 
 def _may_have_arrived(error: RequestError | None) -> bool:

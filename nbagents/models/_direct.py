@@ -26,11 +26,11 @@ from nbagents.models._tally import Tally
 
 if TYPE_CHECKING:
     from nbagents._cancellation import CancellationToken
+    from nbagents._keys import Secret
     from nbagents.models._client import JsonOutput, ToolChoice, ToolLike
     from nbagents.models._connections import Connections
     from nbagents.models._failures import Failures
     from nbagents.models._limits import Limits
-    from nbagents.models._secrets import Secret
     from nbagents.models._tokens import Tokens
 
 __all__ = ["DirectChatClient"]

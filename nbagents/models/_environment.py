@@ -10,7 +10,8 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from nbagents.models._secrets import Secret, revealed
+from nbagents._keys import Secret
+from nbagents.models._secrets import revealed
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -14,12 +14,12 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from nbagents._keys import masked
+from nbagents._keys import EnvironmentSecret, Mask, Secret, in_errors, mask_of, masked
 from nbagents.errors import (
     APIConnectionError,
     AuthenticationError,
@@ -35,10 +35,9 @@ from nbagents.errors import (
     RequestError,
     RequestTimeoutError,
 )
-from nbagents.models._masking import without
 from nbagents.models._requests import is_loopback
 from nbagents.models._scrubbing import family, scrub
-from nbagents.models._secrets import Secret, credentials_in
+from nbagents.models._secrets import credentials_in
 from nbagents.models._wire.fastjson import JSONError, loads
 from nbagents.models._wire.server_errors import (
     advice_for,
@@ -100,7 +99,7 @@ class Failures:
             outside: What was being handled when the request was made.
         """
         ours = _ours_in(error)
-        scrub(error, self.hide, outside)
+        scrub(error, self._hider(), outside)
         if ours is not None:
             return ours
         if getattr(error, "status_code", None) is not None:
@@ -118,14 +117,15 @@ class Failures:
         outside: BaseException | None = None,
     ) -> None:
         """Give an error of the reply what only its reader knows, and mask it."""
-        scrub(failure, self.hide, outside)
-        failure.args = (self.hide(one_line(str(failure), _LONGEST)),)
-        failure.partial = self._without_own(failure.partial or partial)
+        hide = self._hider()
+        scrub(failure, hide, outside)
+        failure.args = (hide(one_line(str(failure), _LONGEST)),)
+        failure.partial = self._mask().hide(failure.partial or partial)
         failure.request_id = self._named(failure.request_id or request_id)
 
     def hide(self, text: str) -> str:
         """Mask credentials in ``text``: the client's own, and what looks like one."""
-        return masked(self._without_own(text))
+        return self._hider()(text)
 
     @property
     def credentials(self) -> tuple[Secret[str], ...]:
@@ -142,8 +142,13 @@ class Failures:
         """The server's name, and its port where that is said."""
         return urlsplit(self._base_url).netloc.rpartition("@")[2] or self._base_url
 
-    def _without_own(self, text: str) -> str:
-        return without(text, (secret.reveal() for secret in self.credentials))
+    def _hider(self) -> Callable[[str], str]:
+        mask = self._mask()
+        return lambda text: masked(mask.hide(text))
+
+    def _mask(self) -> Mask:
+        """Of the client's own credentials."""
+        return mask_of(self.credentials, in_errors)
 
     def _of_status(self, error: Any) -> RequestError:
         said, headers = _said_in(error.body), error.response.headers
@@ -181,9 +186,8 @@ class Failures:
                 "Check that the key or token is of this resource, and that its identity has the "
                 "role Cognitive Services OpenAI User."
             )
-        source = next((repr(secret) for secret in self._secrets), "")
-        named = re.fullmatch(r"Secret\((\w+)\)", source)
-        origin = f"in {named.group(1)}" if named else "given as api_key"
+        key = next(iter(self._secrets), None)
+        origin = f"in {key.variable}" if isinstance(key, EnvironmentSecret) else "given as api_key"
         return f"Check that the key {origin} is whole, of this server, and may use {self._model!r}."
 
     def _advice_on_name(self, said: Any) -> str:

@@ -12,9 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from nbagents._keys import masked
-from nbagents.models._masking import without
-from nbagents.models._secrets import known_secrets
+from nbagents._keys import in_records, known_mask, masked
 
 __all__ = ["our_request", "redact_logs"]
 
@@ -67,7 +65,7 @@ class _Redaction(logging.Filter):
 
 
 def _clean(text: str) -> str:
-    return without(text, known_secrets())
+    return known_mask(in_records).hide(text)
 
 
 def _clean_for_us(text: str) -> str:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from nbagents._keys import Secret, StandIn
 from nbagents.errors import ConfigurationError
 from nbagents.messages import ModelCapabilities, ModelInfo
 from nbagents.models._address import Address, host_of
@@ -16,7 +17,7 @@ from nbagents.models._environment import environment_headers, without_environmen
 from nbagents.models._failures import Failures
 from nbagents.models._limits import Limits
 from nbagents.models._requests import is_loopback
-from nbagents.models._secrets import Secret, credentials_in, key_from, revealed
+from nbagents.models._secrets import credentials_in, key_from, revealed
 from nbagents.models._tokens import TokenProvider, Tokens
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def _no_key(base_url: str, variable: str, *, needless: bool) -> Secret[str]:
         ConfigurationError: One is needed.
     """
     if needless:
-        return Secret("none-needed", "")
+        return StandIn("none-needed")
     raise ConfigurationError(
         f"There is no API key for {base_url}. Set the environment variable {variable}, or give "
         "api_key=...; a server on this machine needs none: base_url='http://localhost:11434/v1' "

@@ -1,117 +1,42 @@
-"""Values that must not be seen: keys, tokens, headers."""
+"""What clients are given that must not be seen: keys, tokens, headers, queries."""
 
 from __future__ import annotations
 
 import os
 import re
-import threading
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, NoReturn, TypeVar
-from weakref import WeakSet
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from nbagents._keys import resembles_key
+from nbagents._keys import EnvironmentSecret, Secret, clean, resembles_key
 from nbagents.errors import ConfigurationError
 
 __all__ = [
-    "Secret",
     "credentials_in",
     "hidden",
     "hidden_arguments",
     "hidden_query",
     "is_credential",
     "key_from",
-    "keys_in_use",
-    "known_secrets",
     "revealed",
-    "unmistakable",
 ]
-
-T = TypeVar("T")
 
 _TELLING = re.compile(
     r"auth|key|token|secret|cookie|passw|signature|credential|^(?:sig|code)$", re.IGNORECASE
 )
 
 
-class Secret(Generic[T]):
-    """Holds a value out of sight: of ``repr``, ``vars``, ``copy``, ``pickle`` and dumps.
-
-    One that was read from an environment variable is pickled as the variable's name, and read
-    anew where it is loaded. Any other refuses.
-
-    Args:
-        value: What to hold.
-        variable: The environment variable that it came from; empty for what is no secret, and
-            stands in where none is needed. It is pickled as None.
-    """
-
-    __slots__ = ("__weakref__", "_reveal", "_variable")
-
-    def __init__(self, value: T, variable: str | None = None) -> None:
-        # A closure: whoever walks attributes finds a function, not the value.
-        self._reveal: Callable[[], T] = lambda: value
-        self._variable = variable
-        with _lock:
-            _alive.add(self)
-
-    def reveal(self) -> T:
-        """The value."""
-        return self._reveal()
-
-    def __repr__(self) -> str:
-        return f"Secret({self._variable or '...'})"
-
-    def __copy__(self) -> Secret[T]:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Secret[T]:
-        return self
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        if self._variable is None:
-            _refuse()
-        if not self._variable:
-            return _nothing, ()
-        return _from_environment, (self._variable,)
-
-
-_lock = threading.Lock()
-_alive: WeakSet[Secret[Any]] = WeakSet()
-_LONG, _LONG_ENOUGH = 24, 12
-_SHORTEST = 8  # of what is looked for in others' words: "none" is a key to a server that needs none
-
-
-def known_secrets() -> list[str]:
-    """The keys and tokens that the process holds at this time, but for the shortest."""
-    with _lock:
-        held = list(_alive)
-    values = [each.reveal() for each in held if each._variable != ""]
-    words = dict.fromkeys(value for value in values if isinstance(value, str))
-    return [word for word in words if len(word) >= _SHORTEST]
-
-
-def unmistakable(secrets: Iterable[str]) -> list[str]:
-    """Those that stand in no sentence by chance, as ``lm-studio`` and ``not-needed`` do.
-
-    They are long, or long enough and with digits; in what people and models say, no others are
-    looked for.
-    """
-    return [
-        word
-        for word in secrets
-        if len(word) >= _LONG or (len(word) >= _LONG_ENOUGH and any(map(str.isdigit, word)))
-    ]
-
-
-def keys_in_use() -> list[str]:
-    """The keys that the process holds at this time and that stand in no sentence by chance."""
-    return unmistakable(known_secrets())
-
-
-def key_from(given: object, variable: str, name: str = "api_key") -> Secret[str] | None:
+def key_from(
+    given: object, variable: str, name: str = "api_key", *, server: str = ""
+) -> Secret[str] | None:
     """Take a key as given, as the argument ``name``, else from the environment variable.
 
     White space around it is dropped; an empty key is no key.
+
+    Args:
+        given: The key, if it was given.
+        variable: The environment variable.
+        name: The argument.
+        server: The variable that says where the key of the environment is sent, if one does.
 
     Raises:
         ConfigurationError: It is no text, or holds what no HTTP header can carry.
@@ -121,9 +46,9 @@ def key_from(given: object, variable: str, name: str = "api_key") -> Secret[str]
     if given is not None:
         if not isinstance(given, str):
             raise _wrong(name, "text", given)
-        return Secret(_clean(given, name)) if given.strip() else None
-    value = os.environ.get(variable, "")
-    return Secret(_clean(value, variable), variable) if value.strip() else None
+        return Secret(clean(given, name)) if given.strip() else None
+    is_set = os.environ.get(variable, "").strip()
+    return EnvironmentSecret(variable, server) if is_set else None
 
 
 def hidden(given: object, name: str = "default_headers") -> Secret[Mapping[str, str]] | None:
@@ -207,37 +132,5 @@ def _is_key(value: object) -> bool:
     return isinstance(value, str) and resembles_key(value)
 
 
-def _clean(key: str, source: str) -> str:
-    key = key.strip()
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigurationError(
-            f"The key from {source} holds white space or characters that no key has; copy it again "
-            "without quotes or line breaks."
-        )
-    return key
-
-
 def _wrong(name: str, wanted: str, given: object) -> ConfigurationError:
     return ConfigurationError(f"{name} takes {wanted}, not {type(given).__name__}.")
-
-
-def _refuse() -> NoReturn:
-    raise ConfigurationError(
-        "A client that was given a key, a token or headers is not pickled, so that they are "
-        "written nowhere; keep the key in an environment variable such as OPENAI_API_KEY, or make "
-        "the client where it is used."
-    )
-
-
-def _nothing() -> None:
-    return None
-
-
-def _from_environment(variable: str) -> Secret[str]:
-    secret = key_from(None, variable)
-    if secret is None:
-        raise ConfigurationError(
-            f"The client that was saved reads its key from {variable}, which is not set here; "
-            "set it and load again."
-        )
-    return secret

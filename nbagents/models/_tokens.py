@@ -12,10 +12,10 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeAlias
 from weakref import WeakKeyDictionary
 
+from nbagents._keys import Secret
 from nbagents._waits import waiting_for
 from nbagents.errors import AuthenticationError, ConfigurationError, NbAgentsError
 from nbagents.models._logs import redact_logs
-from nbagents.models._secrets import Secret
 
 __all__ = ["Credential", "TokenProvider", "Tokens"]
 

@@ -7,19 +7,15 @@ Nor are they sent as text, whatever a tool has read.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from typing import Any, Literal
 
+from nbagents._keys import SHARE, Secret, in_conversations, mask_of
+from nbagents._keys.lengths import TELLTALE
+from nbagents._keys.mask import BEGINNING
 from nbagents.messages import CreateResult, FunctionCall, StreamChunk
-from nbagents.models._masking import SHARE, forms_of, without
-from nbagents.models._secrets import unmistakable
 
 __all__ = ["Veil"]
-
-_BEGINNING = 4  # characters by which a key is suspected
-_TELLTALE = 8  # of which it is known, at a text's end
 
 _OF_THE_SERVER = {"content", "thought", "refusal", "model", "response_id"}
 
@@ -33,9 +29,10 @@ class Veil:
         secrets: The credentials.
     """
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = tuple(unmistakable(secrets))
-        self._forms, self._suspect = _sought(self._secrets)
+    def __init__(self, secrets: Iterable[Secret[str]]) -> None:
+        self._mask = mask_of(secrets, in_conversations)
+        self._forms = self._mask.forms
+        self._suspect = self._mask.suspect
         self._seen: dict[str, str] = {}  # of each kind the last characters that were let through
         self._held: dict[str, str] = {}
 
@@ -44,13 +41,13 @@ class Veil:
 
         Images stay as they are.
         """
-        if not self._secrets:
+        if not self._forms:
             return list(messages)
         return [{name: self._cleaned(part) for name, part in each.items()} for each in messages]
 
     def see(self, chunk: StreamChunk) -> Iterator[StreamChunk]:
         """What may be seen of the reply now that this chunk has come."""
-        if self._suspect is None:
+        if not self._forms:
             yield chunk
             return
         kind = chunk.kind
@@ -62,7 +59,7 @@ class Veil:
             shown, held = self._sifted(before + text, len(before))
             if held:
                 self._held[kind] = held
-        self._seen[kind] = (before + shown)[1 - _BEGINNING :]
+        self._seen[kind] = (before + shown)[1 - BEGINNING :]
         if shown:
             yield chunk if shown == chunk else StreamChunk(shown, kind)
 
@@ -71,7 +68,7 @@ class Veil:
         held, self._held = self._held, {}
         for kind, text in held.items():
             known: Literal["text", "reasoning"] = "reasoning" if kind == "reasoning" else "text"
-            yield StreamChunk(text if len(text) < _TELLTALE else "***", known)
+            yield StreamChunk(text if len(text) < TELLTALE else "***", known)
 
     def covered(self, result: CreateResult) -> CreateResult:
         """The result without credentials."""
@@ -99,14 +96,13 @@ class Veil:
         return value
 
     def _clean(self, text: str) -> str:
-        return without(text, self._secrets, share=SHARE)
+        return self._mask.hide(text, share=SHARE)
 
     def _sifted(self, text: str, seen: int) -> tuple[str, str]:
         """Text without credentials, and its end if that may be the beginning of one.
 
         The first ``seen`` characters were let through before, and are not part of either.
         """
-        assert self._suspect is not None
         shown: list[str] = []
         at = 0
         while found := self._suspect.search(text, at):
@@ -129,12 +125,3 @@ class Veil:
             return False
         rest = text[here:]
         return any(form.startswith(rest) for form in self._forms)
-
-
-@lru_cache(maxsize=16)
-def _sought(secrets: tuple[str, ...]) -> tuple[list[str], re.Pattern[str] | None]:
-    """The forms of secrets, the longest first, and a pattern of how they begin."""
-    forms = {form for each in secrets for form in forms_of(each)}
-    beginnings = {re.escape(form[:_BEGINNING]) for form in forms}
-    pattern = re.compile("|".join(sorted(beginnings))) if beginnings else None
-    return sorted(forms, key=len, reverse=True), pattern

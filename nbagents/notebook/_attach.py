@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nbagents._keys import mask_keys
+from nbagents._keys import in_conversations, known_words, mask_keys
 from nbagents.errors import ConfigurationError
 from nbagents.notebook._describe import describe
 from nbagents.notebook._description import fenced
@@ -89,11 +89,9 @@ def look_up(name: str, namespace: Mapping[str, object]) -> object:
 
 
 def _text(name: str, value: object, limit: int) -> tuple[str, str]:
-    from nbagents.models._secrets import keys_in_use
-
     described = describe(value, limit)
     text = f"`{name}` ({described.kind}):\n{fenced(described)}"
-    own = [secret for secret in keys_in_use() if secret in text]
+    own = [secret for secret in known_words(in_conversations) if secret in text]
     for secret in own:
         text = text.replace(secret, "[key left out]")
     text, masked = mask_keys(text)

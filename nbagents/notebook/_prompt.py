@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nbagents._keys import in_conversations, known_words
 from nbagents.errors import ConfigurationError
 from nbagents.messages import Image, ModelInfo
 from nbagents.notebook._arguments import ChatArguments
@@ -58,9 +59,7 @@ def compose(
 
 
 def _refuse_own_keys(text: str) -> None:
-    from nbagents.models._secrets import keys_in_use
-
-    if any(secret in text for secret in keys_in_use()):
+    if any(secret in text for secret in known_words(in_conversations)):
         raise ConfigurationError(
             "The prompt holds a key that is in use here, so nothing was sent. Take it out; a key "
             "that others may have seen in the notebook must be revoked."

@@ -11,10 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from nbagents._cancellation import CancellationToken
-from nbagents._keys import masked
+from nbagents._keys import SHARE, in_conversations, known_mask, masked
 from nbagents.messages import FunctionCall, FunctionExecutionResult
-from nbagents.models._masking import SHARE, without
-from nbagents.models._secrets import keys_in_use
 from nbagents.models._wire.fastjson import JSONError, loads
 from nbagents.models._wire.server_errors import one_line
 from nbagents.tools._approval import changes_something
@@ -111,7 +109,7 @@ async def run_call(
         value = await until_cancelled(tool.run_json(arguments, token, call_id=call.id), token)
         # A tool may read the environment: what is said to a model stays in the conversation.
         said = tool.return_value_as_string(value)
-        said = without(said, keys_in_use(), share=SHARE)
+        said = known_mask(in_conversations).hide(said, share=SHARE)
         return _shortened(said, longest)
     except CancelledError:
         raise
@@ -167,7 +165,7 @@ def _failed(call: FunctionCall, error: Exception) -> ToolExecutionException:
     while isinstance(shown, BaseExceptionGroup):
         shown = shown.exceptions[0]
     said = f"{type(shown).__name__}: {shown}" if str(shown).strip() else type(shown).__name__
-    said = masked(without(f"{call.name} failed: {said}", keys_in_use()))
+    said = masked(known_mask(in_conversations).hide(f"{call.name} failed: {said}"))
     content = one_line(said, _LONGEST_ERROR)
     return ToolExecutionException(call.id, content, call.name)
 

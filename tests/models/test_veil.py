@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from nbagents._keys import Secret
 from nbagents.errors import IncompleteReplyError
 from nbagents.messages import (
     AssistantMessage,
@@ -38,7 +39,7 @@ LETTERS = base64.b64encode(KEY.encode()).decode()[:-2]
 
 
 def shown(*pieces: str) -> str:
-    veil = Veil([KEY])
+    veil = Veil([Secret(KEY)])
     seen = [part for piece in pieces for part in veil.see(StreamChunk(piece))]
     return "".join([*seen, *veil.rest()])
 
@@ -63,7 +64,7 @@ def test_all_other_text_comes_as_it_is(pieces: list[str]) -> None:
 
 
 def test_ordinary_chunks_are_not_held_back() -> None:
-    veil = Veil([KEY])
+    veil = Veil([Secret(KEY)])
     assert [list(veil.see(StreamChunk(word))) for word in ("Task", " s", "k")] == [
         ["Task"],
         [" s"],
@@ -130,13 +131,13 @@ async def test_nor_does_what_had_come_of_a_reply_that_broke_off() -> None:
 
 @pytest.mark.parametrize("key", ["lm-studio", "not-needed", "sk-no-key-required", "ollama2"])
 def test_what_stands_in_for_a_key_is_a_word_like_others(key: str) -> None:
-    veil = Veil([key])
+    veil = Veil([Secret(key)])
     said = [str(each) for each in veil.see(StreamChunk(f"Start {key} first."))]
     assert said == [f"Start {key} first."]
 
 
 def test_a_short_key_is_hidden_from_chunks_as_from_results() -> None:
-    veil = Veil(["token-abc123"])
+    veil = Veil([Secret("token-abc123")])
     seen = [*veil.see(StreamChunk("It is token-ab")), *veil.see(StreamChunk("c123."))]
     assert "".join(seen) == "It is ***."
 
@@ -154,7 +155,7 @@ TOKEN = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiIsIng1dCI6" + "Zx81" * 400
     ],
 )
 def test_what_keys_of_others_begin_with_stays(key: str, said: str) -> None:
-    veil = Veil([key])
+    veil = Veil([Secret(key)])
     result = CreateResult(
         finish_reason="stop", content=said, usage=RequestUsage(1, 1), cached=False
     )
@@ -164,7 +165,8 @@ def test_what_keys_of_others_begin_with_stays(key: str, said: str) -> None:
 
 
 def test_half_a_key_is_hidden() -> None:
-    sent = Veil([PROJECT]).sent([{"content": f"It is {PROJECT[: len(PROJECT) // 2]} and more."}])
+    half = PROJECT[: len(PROJECT) // 2]
+    sent = Veil([Secret(PROJECT)]).sent([{"content": f"It is {half} and more."}])
     assert sent[0]["content"] == "It is *** and more."
 
 
@@ -172,7 +174,7 @@ def test_half_a_key_is_hidden() -> None:
 @pytest.mark.parametrize("part", [4, 8, 40, -1])
 def test_beginnings_of_keys_cost_no_more_than_other_text(key: str, part: int) -> None:
     said = f"{key[:part]} " * (400_000 // len(key[:part]))
-    veil = Veil([key])
+    veil = Veil([Secret(key)])
     begun = process_time()
     seen = "".join([*veil.see(StreamChunk(said)), *veil.rest()])
     veil.sent([{"content": said}])
@@ -216,7 +218,7 @@ async def test_nor_does_what_is_sent_of_tools() -> None:
 
 @pytest.mark.parametrize("key", ["lm-studio", "not-needed", "sk-no-key-required", "ollama2"])
 def test_a_key_that_is_none_is_a_word_like_others(key: str) -> None:
-    veil = Veil([key])
+    veil = Veil([Secret(key)])
     said = f"Say {key} to it."
     assert "".join(veil.see(StreamChunk(said))) == said
     assert veil.sent([{"role": "user", "content": said}])[0]["content"] == said

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from pydantic import BaseModel, SecretStr
 
+from nbagents._keys import Secret
 from nbagents.errors import ConfigurationError
 from nbagents.messages import CreateResult, Image, RequestUsage
-from nbagents.models._secrets import Secret
 from nbagents.notebook._attach import attach
 from nbagents.notebook._template import expand
 

@@ -10,14 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from nbagents._keys import holds_key, named_like_secret
+from nbagents._keys import holds_key, in_conversations, in_records, named_like_secret
+from nbagents._keys.forms import forms_of
 from nbagents.models._cassette.lines import Record
-from nbagents.models._masking import forms_of
 
 __all__ = ["holds_secret", "secrets_here"]
 
-_SHORTEST_HERE = 8  # what the environment calls a secret is one
-_SHORTEST_GIVEN = 12  # clients of local servers are given words such as "not-needed"
 _ESCAPE = re.compile(r"\\+u([0-9A-Fa-f]{4})")  # in JSON within JSON the backslash is doubled
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,}")
 
@@ -38,10 +36,7 @@ def holds_secret(value: Any, known: Iterable[str] = ()) -> bool:
 def secrets_here(given: Iterable[str] = ()) -> list[str]:
     """The keys and passwords in the environment, and those ``given`` that are no mere word."""
     named = (value for name, value in os.environ.items() if named_like_secret(name))
-    return [
-        *(value for value in named if len(value) >= _SHORTEST_HERE),
-        *(value for value in given if len(value) >= _SHORTEST_GIVEN),
-    ]
+    return [*filter(in_records, named), *filter(in_conversations, given)]
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Telling keys and passwords from other values, so that they go nowhere by accident."""
+"""Telling keys and passwords from other values by their looks."""
 
 from __future__ import annotations
 
