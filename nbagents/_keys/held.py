@@ -50,6 +50,10 @@ class Secret(Generic[T]):
         """The value."""
         return self._reveal()
 
+    def current(self) -> T:
+        """The value to send now."""
+        return self.reveal()
+
     def forms(self, looked_for: LookedFor) -> Iterable[str]:
         """How it may stand in a text; nothing where it is not looked for, see `lengths`."""
         value = self.reveal()

@@ -8,13 +8,13 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nbagents._keys import Secret
+from nbagents._keys import EnvironmentSecret, Secret
 from nbagents.errors import ConfigurationError
 from nbagents.messages import ModelCapabilities, ModelInfo
 from nbagents.models._address import Address, hidden_url
 from nbagents.models._base import BaseChatClient, out_of_sight
 from nbagents.models._cassette.switch import may_replay
-from nbagents.models._environment import without_environment
+from nbagents.models._environment import asking_for, with_own_headers
 from nbagents.models._failures import Failures
 from nbagents.models._limits import Limits
 from nbagents.models._secrets import credentials_in, key_from, revealed
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AzureOpenAIChatCompletionClient"]
 
+_SERVER = "AZURE_OPENAI_ENDPOINT"
 _SCOPE = "https://cognitiveservices.azure.com/.default"
 
 _SIGN_IN = f"Sign in (az login), or check the credential; the scope is {_SCOPE}."
@@ -145,18 +146,20 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
 
             if not (key or token or ask):
                 raise _no_credential()
-            make: Any = AsyncAzureOpenAI  # its overloads take either address, not a choice
+            kind = with_own_headers(headers, AsyncAzureOpenAI)
+            # Its overloads take either address, not a choice.
+            make: Any = asking_for(key, kind) if key else kind
             client: AsyncOpenAI = make(
                 **{"base_url" if base_url else "azure_endpoint": endpoint},
                 azure_deployment=None if base_url else azure_deployment,
                 api_version=version,
                 api_key=key.reveal() if key else None,
-                azure_ad_token=token.reveal() if token else None,
-                azure_ad_token_provider=ask,
+                **_token_for_sdk(token, ask),
                 organization=organization,
                 **common,
             )
-            return without_environment(client, organization, None, headers)
+            client.organization, client.project = organization, None  # whatever it has read
+            return client
 
         failures = Failures(endpoint, azure_deployment or model, secrets, azure=True)
         self._assemble(build, failures, headers, settings, create_args, ask)
@@ -199,12 +202,23 @@ def _credentials(
     if provider is not None:
         return None, None
     held_token = (
-        key_from(token, "AZURE_OPENAI_AD_TOKEN", "azure_ad_token") if api_key is None else None
+        key_from(token, "AZURE_OPENAI_AD_TOKEN", "azure_ad_token", server=_SERVER)
+        if api_key is None
+        else None
     )
-    held_key = key_from(api_key, "AZURE_OPENAI_API_KEY") if held_token is None else None
+    held_key = (
+        key_from(api_key, "AZURE_OPENAI_API_KEY", server=_SERVER) if held_token is None else None
+    )
     if held_key is None and held_token is None and not may_replay():
         raise _no_credential()
     return held_key, held_token
+
+
+def _token_for_sdk(token: Secret[str] | None, ask: Tokens | None) -> dict[str, Any]:
+    """A token as the SDK's client takes it: one that may be set anew is asked for each time."""
+    if isinstance(token, EnvironmentSecret):
+        return {"azure_ad_token_provider": token.current}
+    return {"azure_ad_token": token and token.reveal(), "azure_ad_token_provider": ask}
 
 
 def _no_credential() -> ConfigurationError:

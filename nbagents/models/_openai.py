@@ -13,7 +13,7 @@ from nbagents.messages import ModelCapabilities, ModelInfo
 from nbagents.models._address import Address, host_of
 from nbagents.models._base import BaseChatClient, out_of_sight
 from nbagents.models._cassette.switch import may_replay
-from nbagents.models._environment import environment_headers, without_environment
+from nbagents.models._environment import asking_for, environment_headers, with_own_headers
 from nbagents.models._failures import Failures
 from nbagents.models._limits import Limits
 from nbagents.models._requests import is_loopback
@@ -111,6 +111,7 @@ class OpenAIChatCompletionClient(BaseChatClient):
         address = Address(server, "base_url")
         base_url = address.url
         headers = address.headers(settings["default_headers"])
+        key: Secret[str] | None = None
         ask: Callable[[], Awaitable[str]] | None = None
         tokens: Tokens | None = None
         noted = credentials_in(
@@ -120,11 +121,11 @@ class OpenAIChatCompletionClient(BaseChatClient):
         if callable(api_key):
             ask = tokens = Tokens(api_key, "api_key", lambda _: _ADVICE, secrets)
         else:
-            key = key_from(api_key, variable)
+            key = key_from(api_key, variable, server="OPENAI_BASE_URL")
             if key is None:
                 needless = _transport is not None or is_loopback(base_url) or _authorized(headers)
                 if may_replay() and not needless:
-                    ask = _key_in_time(base_url, variable)
+                    ask = _key_in_time(base_url, variable, secrets)
                 else:
                     key = _no_key(base_url, variable, needless=needless)
             settings["api_key"] = key
@@ -133,14 +134,17 @@ class OpenAIChatCompletionClient(BaseChatClient):
         def build(**common: Any) -> AsyncOpenAI:
             from openai import AsyncOpenAI
 
-            client = AsyncOpenAI(
-                api_key=ask or secrets[0].reveal(),
+            kind = AsyncOpenAI if env else with_own_headers(headers, AsyncOpenAI)
+            client = (asking_for(key, kind) if key else kind)(
+                api_key=key.reveal() if key else ask,
                 base_url=base_url,
                 organization=organization,
                 project=project,
                 **common,
             )
-            return client if env else without_environment(client, organization, project, headers)
+            if not env:  # in place of what it has read
+                client.organization, client.project = organization, project
+            return client
 
         failures = Failures(base_url, model, secrets)
         self._assemble(build, failures, headers, settings, create_args, tokens)
@@ -179,12 +183,18 @@ def _no_key(base_url: str, variable: str, *, needless: bool) -> Secret[str]:
     )
 
 
-def _key_in_time(base_url: str, variable: str) -> Callable[[], Awaitable[str]]:
-    """Ask for the key with the first request that no cassette answers."""
+def _key_in_time(
+    base_url: str, variable: str, noted: list[Secret[str]]
+) -> Callable[[], Awaitable[str]]:
+    """Ask for the key with the first request that no cassette answers, and note it."""
+    found: Secret[str] | None = None
 
     async def ask() -> str:
-        key = key_from(None, variable)
-        return (key or _no_key(base_url, variable, needless=False)).reveal()
+        nonlocal found
+        if found is None:
+            found = key_from(None, variable) or _no_key(base_url, variable, needless=False)
+            noted.append(found)
+        return found.current()
 
     return ask
 

@@ -11,9 +11,12 @@ import traceback
 from typing import Any
 from urllib.parse import quote
 
+import openai
 import pytest
+from packaging.version import Version
 
-from nbagents.errors import ConfigurationError, NbAgentsError
+from nbagents.agents import ChatAgent
+from nbagents.errors import AuthenticationError, ConfigurationError, NbAgentsError
 from nbagents.messages import LLMMessage, UserMessage
 from nbagents.models import resolve
 from nbagents.models._azure import AzureOpenAIChatCompletionClient
@@ -23,6 +26,7 @@ from tests.support import Request, Server, answer, completion
 
 HI: list[LLMMessage] = [UserMessage(content="hi", source="ada")]
 KEY = "open-sesame-1234"
+OLD_SDK = Version(openai.__version__) < Version("3.54")
 
 
 def seen_in(thing: Any, depth: int = 6) -> str:
@@ -106,6 +110,94 @@ def test_a_key_of_the_environment_is_pickled_as_the_variables_name(
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(ConfigurationError, match="OPENAI_API_KEY, which is not set here"):
         pickle.loads(saved)
+
+
+async def sent_after(client: Any, server: Server, monkeypatch: Any, **variables: str) -> str:
+    """How a client signs in after these variables were set."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    await client.create(HI)
+    headers = server.requests[-1].headers
+    return headers.get("authorization") or headers["api-key"]
+
+
+class TestAKeyThatIsSetAnew:
+    """`os.environ["OPENAI_API_KEY"] = ...` in a cell is for the agents of earlier cells, too."""
+
+    @pytest.fixture(autouse=True)
+    def _set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", "wrong-key-1234")
+        monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+
+    async def test_is_sent_with_the_next_request(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with Server(answer(401, {"error": "No."}), answer(200, completion())) as server:
+            async with OpenAIChatCompletionClient(
+                model="gpt-4o", base_url=server.base_url
+            ) as client:
+                agent = ChatAgent(client)
+                with pytest.raises(AuthenticationError, match="the key in OPENAI_API_KEY"):
+                    await agent.ask("hi")
+                monkeypatch.setenv("OPENAI_API_KEY", "right-key-5678")
+                await agent.ask("hi")
+        sent = [request.headers["authorization"] for request in server.requests]
+        assert sent == ["Bearer wrong-key-1234", "Bearer right-key-5678"]
+        assert server.connections == 1
+
+    async def test_does_not_replace_one_that_was_given(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with Server(answer(200, completion())) as server:
+            async with OpenAIChatCompletionClient(
+                model="gpt-4o", base_url=server.base_url, api_key=KEY
+            ) as client:
+                right = {"OPENAI_API_KEY": "right-key-5678"}
+                assert await sent_after(client, server, monkeypatch, **right) == f"Bearer {KEY}"
+
+    async def test_with_another_server_is_for_that_server_alone(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with Server(answer(200, completion())) as server:
+            monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+            async with OpenAIChatCompletionClient(model="gpt-4o") as client:
+                other = {
+                    "OPENAI_BASE_URL": "https://other.example/v1",
+                    "OPENAI_API_KEY": "key-of-the-other-5678",
+                }
+                sent = await sent_after(client, server, monkeypatch, **other)
+        assert sent == "Bearer wrong-key-1234"
+
+    async def test_is_masked_as_the_former_one_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        said = "wrong-key-1234 right-key-5678"
+        with Server(answer(400, {"error": {"message": said}})) as server:
+            async with OpenAIChatCompletionClient(
+                model="gpt-4o", base_url=server.base_url
+            ) as client:
+                monkeypatch.setenv("OPENAI_API_KEY", "right-key-5678")
+                with pytest.raises(NbAgentsError) as caught:
+                    await client.create(HI)
+                assert "key-" not in everything_in(caught.value)
+                monkeypatch.setenv("OPENAI_API_KEY", "right key")
+                with pytest.raises(ConfigurationError, match="from OPENAI_API_KEY holds white"):
+                    await client.create(HI)
+        assert len(server.requests) == 1
+
+    async def test_counts_for_azure_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AZURE_OPENAI_API_KEY", "wrong-key-1234")
+        with Server(answer(200, completion())) as server:
+            azure: dict[str, Any] = {"azure_endpoint": server.url, "api_version": "1"}
+            async with AzureOpenAIChatCompletionClient(model="gpt-4o", **azure) as client:
+                right = {"AZURE_OPENAI_API_KEY": "right-key-5678"}
+                assert await sent_after(client, server, monkeypatch, **right) == "right-key-5678"
+
+    @pytest.mark.skipif(OLD_SDK, reason="the SDK itself reads the variable, once")
+    async def test_so_does_a_token(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", "old-token-1234")
+        with Server(answer(200, completion())) as server:
+            azure: dict[str, Any] = {"azure_endpoint": server.url, "api_version": "1"}
+            async with AzureOpenAIChatCompletionClient(model="gpt-4o", **azure) as client:
+                new = {"AZURE_OPENAI_AD_TOKEN": "new-token-5678"}
+                sent = await sent_after(client, server, monkeypatch, **new)
+        assert sent == "Bearer new-token-5678"
 
 
 def test_a_client_says_its_model() -> None:
@@ -215,7 +307,9 @@ async def test_a_server_that_is_not_openais_gets_nothing_of_its_variables(
 ) -> None:
     monkeypatch.setenv("OPENAI_ORG_ID", "org-of-ada")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "project-of-ada")
-    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"X-Gateway-Token: {KEY}\nX-Team: tea")
+    monkeypatch.setenv(
+        "OPENAI_CUSTOM_HEADERS", f"X-Gateway-Token: {KEY}\nX-Team: tea\nAuthorization: Bearer tea"
+    )
 
     async def headers_at(server: Server, client: Any) -> dict[str, str]:
         async with client:
@@ -227,6 +321,8 @@ async def test_a_server_that_is_not_openais_gets_nothing_of_its_variables(
         there: dict[str, Any] = {"base_url": server.base_url, "api_key": "none"}
         headers = await headers_at(server, OpenAIChatCompletionClient(model="gpt-4o", **there))
         assert not set(ours) & set(headers)
+        assert headers["authorization"] == "Bearer none"
+        assert headers["user-agent"].startswith("AsyncOpenAI/")
         azure = {"azure_endpoint": server.url, "api_version": "1", "api_key": "key-5678"}
         headers = await headers_at(server, AzureOpenAIChatCompletionClient(model="gpt-4o", **azure))
         assert not set(ours) & set(headers)
