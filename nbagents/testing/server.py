@@ -22,6 +22,7 @@ from typing import Self
 
 from nbagents.models._embedded import service
 from nbagents.testing import _script
+from nbagents.testing._guard import foreign
 from nbagents.testing._http import Connection, Gone, RecordedRequest, connect, read_request
 from nbagents.testing._listener import Listener
 from nbagents.testing._script import ScriptedReply
@@ -43,19 +44,25 @@ class LoopbackServer:
     Args:
         port: The port; 0 chooses a free one.
         pace: Seconds between two words of the embedded model's streamed replies.
+        keep: How many requests are kept; None for all, as a test wants them.
+        guarded: Whether requests of web pages are refused, with 403.
 
     Attributes:
-        requests: What came in, oldest first.
+        requests: What came in, oldest first; the last ``keep`` of them.
         connections: How many connections were opened.
         open_connections: How many are open.
     """
 
-    def __init__(self, port: int = 0, *, pace: float = 0.0) -> None:
+    def __init__(
+        self, port: int = 0, *, pace: float = 0.0, keep: int | None = None, guarded: bool = False
+    ) -> None:
         self.requests: list[RecordedRequest] = []
         self.connections = 0
         self.open_connections = 0
         self._port = port
         self._pace = pace
+        self._keep = keep
+        self._guarded = guarded
         self._script: deque[ScriptedReply] = deque()
         self._always: ScriptedReply | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -180,13 +187,18 @@ class LoopbackServer:
         self.open_connections += 1
         try:
             while request := await read_request(connection.reader):
-                self.requests.append(request)
+                self._record(request)
                 if not await self._answer(request, connection):
                     break
             await connection.finish()
         finally:
             self.open_connections -= 1
             connection.writer.transport.abort()
+
+    def _record(self, request: RecordedRequest) -> None:
+        self.requests.append(request)
+        if self._keep is not None:
+            del self.requests[: max(0, len(self.requests) - self._keep)]
 
     async def _answer(self, request: RecordedRequest, connection: Connection) -> bool:
         try:
@@ -200,6 +212,9 @@ class LoopbackServer:
         return go_on
 
     def _reply_to(self, request: RecordedRequest) -> ScriptedReply:
+        if self._guarded and (why := foreign(request.headers)):
+            said = f"This request was {why}; only programs on this computer are answered, at "
+            return _script.error(403, f"{said}{self.base_url}.", code="foreign_request")
         scripted = None
         if request.method == "POST" and "/chat/completions" in request.path:
             scripted = self._script.popleft() if self._script else self._always
@@ -224,7 +239,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--pace", type=float, default=0.005, help="seconds between two words (default: 0.005)"
     )
     given = parser.parse_args(arguments)
-    with LoopbackServer(given.port, pace=given.pace) as server, suppress(KeyboardInterrupt):
+    serving = LoopbackServer(given.port, pace=given.pace, keep=0, guarded=True)
+    with serving as server, suppress(KeyboardInterrupt):
         sys.stdout.write(_HOW_TO.format(server=server, model=service.MODEL))
         sys.stdout.flush()
         server.wait()

@@ -15,6 +15,7 @@ import openai
 import pytest
 
 from nbagents.testing import LoopbackServer, chunk, completion, error, raw, stream, text
+from nbagents.testing.server import main
 
 QUESTION = [{"role": "user", "content": "Hello"}]
 
@@ -269,3 +270,77 @@ def test_the_command_prints_its_address_and_serves():
             rest = process.stdout.read()
     assert f"export OPENAI_BASE_URL={base_url} " in rest
     assert process.returncode == 0
+
+
+FOREIGN = [
+    {"Host": "example.com"},
+    {"Host": "example.com:80"},
+    {"Host": "127.0.0.1.example.com"},
+    {"Host": "localhost@example.com"},
+    {"Host": "[::1"},
+    {"Host": ""},
+    {"Origin": "https://example.com"},
+    {"Origin": "http://localhost.example.com"},
+    {"Origin": "null"},
+]
+OWN = [
+    {},
+    {"Host": "localhost:8888"},
+    {"Host": "127.0.0.1"},
+    {"Host": "[::1]:80"},
+    {"Origin": "http://localhost:8888"},
+    {"Origin": "http://127.0.0.1"},
+]
+
+
+def models(server, headers):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    try:
+        connection.request("GET", "/v1/models", headers=headers)
+        with connection.getresponse() as response:
+            return response.status, json.load(response)
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def guarded():
+    with LoopbackServer(guarded=True) as server:
+        yield server
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+def test_a_guarded_one_answers_no_web_page(guarded, headers):
+    status, answer = models(guarded, headers)
+    [said] = headers.values()
+    assert (status, answer["error"]["code"]) == (403, "foreign_request")
+    assert repr(said) in answer["error"]["message"]
+    assert guarded.base_url in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("headers", OWN, ids=str)
+def test_a_guarded_one_answers_programs_on_this_computer(guarded, headers):
+    assert models(guarded, headers)[0] == 200
+
+
+def test_a_test_is_answered_whatever_it_calls_itself(server):
+    assert models(server, {"Host": "example.com"})[0] == 200
+
+
+def test_no_more_requests_are_kept_than_was_said():
+    with LoopbackServer(keep=2) as server:
+        for name in ("a", "b", "c"):
+            assert models(server, {"X-Name": name})[0] == 200
+        assert [request.headers["x-name"] for request in server.requests] == ["b", "c"]
+
+
+def test_the_command_keeps_nothing_of_anybody_and_answers_no_web_page(monkeypatch):
+    seen = []
+
+    def wait(self):
+        seen.extend([models(self, {})[0], models(self, {"Host": "example.com"})[0]])
+        seen.append(len(self.requests))
+
+    monkeypatch.setattr(LoopbackServer, "wait", wait)
+    main(["--pace", "0"])
+    assert seen == [200, 403, 0]
