@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,15 +17,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbagents._sqlite import MARK, Database, Row, Table
-from nbagents._sqlite._log import PAGE
-from nbagents._sqlite._rows import is_intact, sealed, unsealed
-from nbagents._sqlite._salvage import rows_left_in
+from nbagents._sqlite import Database, Row, Table
+from nbagents._sqlite._records import digest_of, newest, recorded, records_in
+from nbagents._sqlite._schema import PAGE
 from nbagents.errors import ConfigurationError, DamagedFileWarning
 
-TABLE = Table("things", {"word": "TEXT", "count": "INTEGER", "weight": "REAL"})
-ROWS: list[Row] = [(f"{MARK}{n:04}", f"word {n}", n, n / 2) for n in range(200)]
-LONG: Row = (f"{MARK}long", "ä" * 20_000, 1, None)
+TABLE = Table("things", ("word", "count", "weight"))
+ROWS: list[Row] = [(f"{n:04}", f"word {n}", n, n / 2) for n in range(200)]
+LONG: Row = ("long", "ä" * 20_000, 1, None)
 
 
 @pytest.fixture
@@ -38,6 +40,12 @@ def database(path: Path) -> Iterator[Database]:
     database.close()
 
 
+def rows_in(*paths: Path) -> list[Row]:
+    """The rows whose bytes stand in the files."""
+    records = newest(record for path in paths for record in records_in(path.read_bytes()))
+    return sorted(record.row(TABLE) for record in records.values())
+
+
 def spoil(path: Path, place: int, content: bytes) -> None:
     with path.open("r+b") as file:
         file.seek(place)
@@ -45,10 +53,10 @@ def spoil(path: Path, place: int, content: bytes) -> None:
 
 
 def test_rows_are_there_once_in_the_order_of_their_ids(database: Database) -> None:
-    database.put([ROWS[3], (f"{MARK}0005", "other", None, None)])
-    assert database.rows() == [*ROWS[:5], (f"{MARK}0005", "other", None, None), *ROWS[6:], LONG]
-    assert database.get(f"{MARK}long") == LONG
-    assert database.get(f"{MARK}none") is None
+    database.put([ROWS[3], ("0005", "other", None, None)])
+    assert database.rows() == [*ROWS[:5], ("0005", "other", None, None), *ROWS[6:], LONG]
+    assert database.get("long") == LONG
+    assert database.get("none") is None
     assert len(database) == 201
 
 
@@ -59,18 +67,23 @@ def test_whatever_is_put_comes_back_intact_from_sqlite_and_from_its_bytes(
 ) -> None:
     path = tmp_path_factory.mktemp("x") / "things.sqlite"
     database = Database(path, TABLE)
-    row = (f"{MARK}x", word, count, weight)
+    row = ("x", word, count, weight)
     database.put([row])
     there = database.rows()
     database.close()
-    assert there == [unsealed(sealed(row))]
-    assert rows_left_in(path.read_bytes(), b"", TABLE.width) == {f"{MARK}x": there[0]}
+    assert there == [recorded(row, TABLE).row(TABLE)] == rows_in(path)
 
 
-def test_a_row_that_was_changed_is_not_intact() -> None:
-    stored = sealed(ROWS[7])
-    assert is_intact(stored)
-    assert not any(is_intact((*stored[:n], "x", *stored[n + 1 :])) for n in range(len(stored)))
+def test_a_record_that_was_changed_in_any_place_is_none() -> None:
+    text = recorded(ROWS[7], TABLE).parts[0].encode()
+    assert [record.row(TABLE) for record in records_in(b"?" + text + b"?")] == [ROWS[7]]
+    for place in range(len(text)):
+        assert records_in(text[:place] + bytes([text[place] ^ 1]) + text[place + 1 :]) == []
+
+
+def test_of_two_records_with_an_id_the_one_written_later_is_the_newest() -> None:
+    older, newer = recorded(("x", "old", 1, None), TABLE), recorded(("x", "new", 1, None), TABLE)
+    assert [*newest([newer, older]).values()] == [newer]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +104,7 @@ def test_a_damaged_file_is_mended_and_told_and_the_old_one_kept(
     with pytest.warns(DamagedFileWarning, match=r"201 records were found again; the old file is"):
         assert database.rows() == [*ROWS, LONG]
     assert path.with_name("things.sqlite.damaged").read_bytes() == damaged
-    database.put([(f"{MARK}new", "", 0, 0.0)])
+    database.put([("new", "", 0, 0.0)])
     assert len(database) == 202
 
 
@@ -102,15 +115,15 @@ def test_a_row_that_cannot_be_read_costs_no_other(database: Database, path: Path
         assert database.rows() == [*ROWS[:77], *ROWS[78:], LONG]
 
 
-@pytest.mark.parametrize(("found", "instead"), [(b"\x0a", b"\x0d"), (b"0180", b"0000")])
+@pytest.mark.parametrize("text", ["nbagents:", digest_of("0180")])
 def test_damage_is_told_before_somebody_comes_across_it(
-    database: Database, path: Path, found: bytes, instead: bytes
+    database: Database, path: Path, text: str
 ) -> None:
     database.close()
-    last_page = path.read_bytes().index(f"{MARK}0180".encode()) // PAGE * PAGE
-    spoil(path, path.read_bytes().index(found, last_page), instead)
+    last_page = path.read_bytes().rindex(text.encode()) // PAGE * PAGE
+    spoil(path, last_page, b"\x07")  # what kind of page it is
     with pytest.warns(DamagedFileWarning, match="records were found again"):
-        assert database.get(f"{MARK}0001") == ROWS[1]
+        assert database.get("0001") == ROWS[1]
 
 
 def test_a_file_that_somebody_else_uses_is_not_mended(database: Database, path: Path) -> None:
@@ -133,7 +146,7 @@ def test_a_damaged_row_is_left_out_and_told_while_somebody_else_uses_the_file(
     other = Database(path, TABLE)
     assert len(other) == 201
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("UPDATE things SET count = 5 WHERE id = ?", (ROWS[3][0],))
+        connection.execute("UPDATE parts SET text = replace(text, 'word 3\"', 'word 5\"')")
         connection.commit()
     with pytest.warns(DamagedFileWarning, match="a record is left out"):
         assert database.rows() == [*ROWS[:3], *ROWS[4:], LONG]
@@ -162,21 +175,20 @@ def test_what_stands_behind_a_damaged_place_of_the_log_is_put_back(
 def test_what_the_log_still_holds_of_older_rows_is_not_taken_for_the_newest(path: Path) -> None:
     database = Database(path, TABLE)
     for number in range(200):
-        database.put([(f"{MARK}{number % 50}", f"old {number} " * 500, number, None)])
+        database.put([(f"{number % 50}", f"old {number} " * 500, number, None)])
     assert database._open is not None
-    database._open[1].execute("PRAGMA wal_checkpoint(RESTART)")
+    database._open[2].execute("PRAGMA wal_checkpoint(RESTART)")
     for number in range(20):
-        database.put([(f"{MARK}{number}", f"new {number} " * 500, number, None)])
-    log = path.with_name(f"{path.name}-wal").read_bytes()
-    left = rows_left_in(path.read_bytes(), log, TABLE.width)
-    assert [left[row[0]] for row in database.rows()] == database.rows()
+        database.put([(f"{number}", f"new {number} " * 500, number, None)])
+    assert rows_in(path, path.with_name(f"{path.name}-wal")) == database.rows()
     database.close()
 
 
 def test_what_was_cleared_does_not_come_back(database: Database, path: Path) -> None:
     database.clear()
     database.close()
-    assert rows_left_in(path.read_bytes(), b"", TABLE.width) == {}
+    assert b"word 77" not in path.read_bytes()
+    assert rows_in(path) == []
 
 
 def test_a_file_of_somebody_else_is_left_alone(path: Path) -> None:
@@ -214,14 +226,141 @@ def test_a_table_that_other_programs_read(database: Database, path: Path) -> Non
 def test_a_child_has_a_connection_of_its_own(path: Path) -> None:
     forks = (
         "import os, sys\n"
-        "from nbagents._sqlite import MARK, Database, Table\n"
-        "database = Database(sys.argv[1], Table('things', {}))\n"
-        "database.put([(MARK + 'parent',)])\n"
+        "from nbagents._sqlite import Database, Table\n"
+        "database = Database(sys.argv[1], Table('things', ()))\n"
+        "database.put([('parent',)])\n"
         "child = os.fork()\n"
-        "database.put([(MARK + ('again' if child else 'child'),)])\n"
+        "database.put([('again' if child else 'child',)])\n"
         "if child:\n"
         "    assert os.waitpid(child, 0)[1] == 0\n"
         "    assert len(database) == 3\n"
         "os._exit(0)\n"
     )
     assert subprocess.run([sys.executable, "-c", forks, str(path)]).returncode == 0
+
+
+def test_a_file_of_a_newer_nbagents_is_refused_and_left_as_it_is(
+    database: Database, path: Path
+) -> None:
+    database.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version=2")
+        connection.execute("ALTER TABLE parts ADD COLUMN more")
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match=r"newer nbagents .*nothing was changed\. U"):
+        database.put([ROWS[0]])
+    assert {one.name: one.read_bytes() for one in path.parent.iterdir()} == {path.name: before}
+
+
+def test_a_file_of_the_first_format_is_brought_to_this_one(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "CREATE TABLE things (id TEXT PRIMARY KEY, word TEXT, count INTEGER, weight REAL, "
+            "crc INTEGER) WITHOUT ROWID"
+        )
+        for row in ROWS:
+            values = f"nbagents:{row[0]}", *row[1:3], int(row[3]) if row[3] % 1 == 0 else row[3]
+            crc = zlib.crc32(json.dumps(values).encode())
+            connection.execute("INSERT INTO things VALUES (?, ?, ?, ?, ?)", (*values, crc))
+        connection.commit()
+    database = Database(path, TABLE)
+    assert database.rows() == ROWS
+    database.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchall() == [(1,)]
+        connection.execute("DROP VIEW things")
+        connection.execute("PRAGMA user_version=0")
+
+
+def test_each_damaged_file_is_kept_under_a_name_of_its_own(database: Database, path: Path) -> None:
+    damaged = []
+    for place in (PAGE, 2 * PAGE):
+        database.close()
+        spoil(path, place, b"\xff" * 8)
+        damaged.append(path.read_bytes())
+        with pytest.warns(DamagedFileWarning, match="201 records"):
+            assert len(database.rows()) == 201
+    names = ("things.sqlite.damaged", "things.sqlite.damaged-2")
+    assert [path.with_name(name).read_bytes() for name in names] == damaged
+
+
+@pytest.mark.parametrize("step", ["unlink", "write_bytes", "replace"])
+def test_mending_that_is_stopped_loses_nothing(
+    database: Database, path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.close()
+    database.put([("new", "in the log", 0, 0.0)])
+    left = path.parent / "left" / path.name
+    left.parent.mkdir()
+    for ending in ("", "-wal"):
+        shutil.copy(f"{path}{ending}", f"{left}{ending}")
+    spoil(left, PAGE, b"\xff" * 8)
+    usual = getattr(Path, step)
+
+    def stopped(self: Path, *arguments: object, **named: object) -> object:
+        if self.suffix in (".mended", ".damaged", ".sqlite-shm"):
+            raise KeyboardInterrupt
+        return usual(self, *arguments, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, step, stopped)
+        with pytest.raises(KeyboardInterrupt):
+            Database(left, TABLE).rows()
+    with pytest.warns(DamagedFileWarning, match="202 records"):
+        assert Database(left, TABLE).get("new") == ("new", "in the log", 0, 0.0)
+
+
+def test_kernels_that_mend_at_the_same_moment_lose_no_record(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("mending_at_once.py")
+    ended = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True)
+    assert ended.stderr == ""
+    assert ended.stdout == "12 rounds, none lost\n"
+
+
+def test_what_a_killed_process_left_in_the_log_is_read_where_nothing_may_be_written(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.close()
+    database.put([("new", "in the log", 0, 0.0)])
+    left = path.parent / "left" / path.name
+    left.parent.mkdir()
+    for ending in ("", "-wal"):
+        shutil.copy(f"{path}{ending}", f"{left}{ending}")
+    before = sorted((one.name, one.read_bytes()) for one in left.parent.iterdir())
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    again = Database(left, TABLE)
+    assert again.get("new") == ("new", "in the log", 0, 0.0)
+    assert len(again.rows()) == 202
+    with pytest.raises(ConfigurationError, match=r"readonly database\. Give another path"):
+        again.put([ROWS[0]])
+    again.close()
+    spoil(left, left.read_bytes().index(b"word 77") + 5, b"\xff")
+    with pytest.warns(DamagedFileWarning, match="201 records can be read"):
+        assert again.get("0077") is None
+    spoil(left, left.read_bytes().index(b"word \xff7") + 5, b"7")
+    assert sorted((one.name, one.read_bytes()) for one in left.parent.iterdir()) == before
+    database.close()
+
+
+def test_what_is_no_file_is_told_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, Path(os.devnull)):
+        with pytest.raises(ConfigurationError, match=r"it is not a file\. Give another path"):
+            Database(path, TABLE).rows()
+
+
+def test_through_a_link_the_same_file_is_used_and_mended(database: Database, path: Path) -> None:
+    link = path.parent / "elsewhere" / "link.sqlite"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    linked = Database(link, TABLE)
+    linked.put([("new", "", 0, 0.0)])
+    assert len(database) == 202
+    linked.close()
+    database.close()
+    spoil(path, PAGE, b"\xff" * 8)
+    with pytest.warns(DamagedFileWarning, match="202 records"):
+        assert len(linked.rows()) == 202
+    linked.close()
+    assert link.is_symlink()
+    assert [one.name for one in link.parent.iterdir()] == [link.name]

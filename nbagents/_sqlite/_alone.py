@@ -1,8 +1,10 @@
-"""Being the only one who has a SQLite file open, to mend it."""
+"""Being the only one who has a SQLite file open, to put another in its place."""
 
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,41 +15,69 @@ __all__ = ["alone_with", "note_closed", "note_open"]
 # The bytes that SQLite locks while a connection is open: https://sqlite.org/src/file/src/os.h
 _SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
 
+_PATIENCE = 1.0
+"""Seconds to wait for others to close the file."""
+
 _open: Counter[tuple[int, Path]] = Counter()
+_turn = threading.RLock()
 
 
 def note_open(path: Path) -> None:
-    """Note that this process has a connection to the file."""
-    _open[os.getpid(), path] += 1
+    """Note that this process is about to have a connection to the file."""
+    with _turn:
+        _open[os.getpid(), path] += 1
 
 
 def note_closed(path: Path) -> None:
     """Note that one of them is closed."""
-    _open[os.getpid(), path] -= 1
+    with _turn:
+        _open[os.getpid(), path] -= 1
 
 
 @contextmanager
-def alone_with(path: Path) -> Iterator[int | None]:
-    """The file, open for reading and writing, while nobody can connect to it; else None.
+def alone_with(path: Path, seen: os.stat_result | None) -> Iterator[int | None]:
+    """The file, open for reading, while nobody can connect to it.
 
     Another kernel that wants to connect waits as it does for a writer.
+
+    Args:
+        path: The file.
+        seen: Which one it was when it was seen; None for whichever.
+
+    Yields:
+        None when somebody else has it open and does not soon close it, or has put another file in
+        its place.
     """
-    # Closing the file would let go of the locks of this process's own connections.
-    if _open[os.getpid(), path] > 0 or not path.exists():
-        yield None
-        return
-    file = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
-    try:
-        yield file if _lock(file) else None
-    finally:
-        os.close(file)
+    with _turn:
+        # Closing the file would let go of the locks of this process's own connections.
+        if _open[os.getpid(), path] > 0 or not path.exists():
+            yield None
+            return
+        file = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+        try:
+            yield file if _lock(file) and _is(file, path, seen) else None
+        finally:
+            os.close(file)
+
+
+def _is(file: int, path: Path, seen: os.stat_result | None) -> bool:
+    stat = os.fstat(file)
+    return all(os.path.samestat(stat, one) for one in (path.stat(), seen or stat))
 
 
 def _lock(file: int) -> bool:
+    """Wait until nobody else has the file open: who has found it damaged closes it as we did."""
     try:
         import fcntl
-
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _SHARED_SIZE, _SHARED_FIRST)
-    except (ImportError, OSError):  # Windows, or somebody else has it open
+    except ImportError:  # Windows
         return False
-    return True
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _SHARED_SIZE, _SHARED_FIRST)
+        except OSError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        else:
+            return True

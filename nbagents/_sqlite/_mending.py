@@ -1,4 +1,4 @@
-"""Making a damaged file whole again, from what can be read of it."""
+"""Making a damaged file whole again; the damaged one stays beside it, under another name."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import os
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
+from itertools import chain, count
 from pathlib import Path
 
 from nbagents._sqlite._alone import alone_with
-from nbagents._sqlite._log import PAGE, is_torn
-from nbagents._sqlite._rows import Row, Table, sealed
-from nbagents._sqlite._salvage import rows_left_in
+from nbagents._sqlite._records import Record, Table, newest, records_in
+from nbagents._sqlite._schema import PAGE, insert, make
 
-__all__ = ["beside", "mend", "rows_in_torn_log"]
+__all__ = ["beside", "bytes_of", "is_torn", "mend", "missing"]
+
+# The beginning of the log and of each page in it: https://sqlite.org/fileformat2.html#walformat
+_LOG_HEADER, _PAGE_HEADER = 32, 24
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -21,78 +24,90 @@ def beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
 
 
-def rows_in_torn_log(path: Path, table: Table) -> dict[str, Row] | None:
-    """The rows in the log of a stopped process, if SQLite will not believe all of it; else None.
+def bytes_of(path: Path) -> bytes:
+    """What a file holds; nothing where there is none."""
+    return path.read_bytes() if path.exists() else b""
 
-    None too while somebody else uses the file.
+
+def is_torn(log: bytes, pages: int) -> bool:
+    """Whether the log goes on behind the ``pages`` that SQLite believes.
+
+    What it began with before, and has not overwritten yet, bears other numbers than its header.
     """
-    log = beside(path, "-wal")
-    if not _bytes_of(log):
-        return None
-    with alone_with(path) as file:
-        if file is None or not is_torn(_bytes_of(log)):
-            return None
-        return rows_left_in(_read(file), _bytes_of(log), table.width)
+    follows = _LOG_HEADER + pages * (_PAGE_HEADER + PAGE)
+    return len(log) >= follows + 16 and log[16:24] == log[follows + 8 : follows + 16]
 
 
-def mend(path: Path, table: Table) -> int | None:
-    """Write a damaged file anew with the rows that can be read; the old one is kept beside it.
+def missing(connection: sqlite3.Connection, data: bytes) -> list[Record]:
+    """The records in ``data`` of which the database has none, or an older one."""
+    found = newest(records_in(data))
+    return [
+        record
+        for digest, record in found.items()
+        if not connection.execute(
+            "SELECT 1 FROM parts WHERE digest = ? AND text >= ?", (digest, record.parts[0][:33])
+        ).fetchone()
+    ]
+
+
+def mend(path: Path, table: Table, seen: os.stat_result | None) -> tuple[int, Path] | None:
+    """Put a file with all that can be read of a damaged one in its place.
+
+    Each step leaves files in which everything is found again when the process ends there.
+
+    Args:
+        path: The file.
+        table: What it holds.
+        seen: Which file it was that was damaged; None for whichever.
 
     Returns:
-        How many there are; None when somebody else has the file open.
+        How many records there are, and where the damaged file is; None when there are none, or
+        somebody else has it open.
 
     Raises:
         OSError: There is no room for it, for example. The file is as it was.
     """
-    with alone_with(path) as file:
+    fresh, log = beside(path, ".mended"), beside(path, "-wal")
+    with alone_with(path, seen) as file:
         if file is None:
             return None
-        database, log = _read(file), _bytes_of(beside(path, "-wal"))
-        fresh = beside(path, ".mended")
-        # What an earlier attempt made, if it was stopped in the middle of the last step.
-        rows = rows_left_in(_bytes_of(fresh), b"", table.width)
-        rows |= rows_left_in(database, log, table.width)
-        if not rows:
-            return 0
-        for ending, content in ((".damaged", database), (".damaged-wal", log)):
-            if content:
-                beside(path, ending).write_bytes(content)
-        _make(fresh, table, rows.values())
-        for ending in ("-wal", "-shm"):
-            beside(path, ending).unlink(missing_ok=True)
-        _overwrite(file, fresh.read_bytes())
-        fresh.unlink()
-    return len(rows)
+        database = _read(file)
+        records = newest(
+            [*records_in(bytes_of(fresh)), *records_in(database), *records_in(bytes_of(log))]
+        )
+        if not records:
+            return None
+        _make(fresh, table, records.values())
+        kept = _unused(path)
+        kept.write_bytes(database)
+        if log.exists():  # before the new file is there, to which SQLite would apply it
+            log.replace(beside(kept, "-wal"))
+        beside(path, "-shm").unlink(missing_ok=True)
+        fresh.replace(path)
+    return len(records), kept
 
 
-def _make(path: Path, table: Table, rows: Iterable[Row]) -> None:
-    path.unlink(missing_ok=True)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"PRAGMA page_size={PAGE}")
-        with connection:
-            connection.execute(table.schema)
-            statement = f"INSERT INTO {table.name} VALUES ({', '.join('?' * table.width)})"  # noqa: S608
-            connection.executemany(statement, map(sealed, rows))
-        connection.execute("PRAGMA journal_mode=WAL")
+def _make(path: Path, table: Table, records: Iterable[Record]) -> None:
+    draft = beside(path, f".{os.getpid()}")
+    try:
+        with closing(sqlite3.connect(draft)) as connection:
+            connection.execute(f"PRAGMA page_size={PAGE}")
+            with connection:
+                connection.execute("BEGIN")
+                make(connection, table)
+                insert(connection, records)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
-def _bytes_of(path: Path) -> bytes:
-    return path.read_bytes() if path.exists() else b""
+def _unused(path: Path) -> Path:
+    """Another name for the file, which no file has yet."""
+    endings = chain([".damaged"], (f".damaged-{number}" for number in count(2)))
+    return next(name for end in endings if not (name := beside(path, end)).exists())
 
 
 def _read(file: int) -> bytes:
-    os.lseek(file, 0, os.SEEK_SET)
-    data = b""
-    while part := os.read(file, 1 << 24):
-        data += part
-    return data
-
-
-def _overwrite(file: int, data: bytes) -> None:
-    # In its place: who is about to connect has opened this very file.
-    os.lseek(file, 0, os.SEEK_SET)
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(file, rest) :]
-    os.ftruncate(file, len(data))
-    os.fsync(file)
+    with open(file, "rb", closefd=False) as stream:
+        stream.seek(0)
+        return stream.read()

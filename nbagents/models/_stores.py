@@ -7,7 +7,7 @@ import os
 from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar
 
-from nbagents._sqlite import MARK, Database, Table
+from nbagents._sqlite import Database, Table
 
 __all__ = ["CacheStore", "InMemoryStore", "SQLiteStore"]
 
@@ -56,11 +56,11 @@ class SQLiteStore(CacheStore[T]):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._database = Database(path, Table("cache", {"value": "TEXT"}))
+        self._database = Database(path, Table("cache", ("value",)))
 
     def get(self, key: str, default: T | None = None) -> T | None:
         """Return the value of ``key``, or ``default`` where there is none."""
-        row = self._database.get(MARK + key)
+        row = self._database.get(key)
         if row is None:
             return default
         value: Any = json.loads(row[1])
@@ -68,7 +68,7 @@ class SQLiteStore(CacheStore[T]):
 
     def set(self, key: str, value: T) -> None:
         """Keep ``value``, which JSON can hold, under ``key``."""
-        self._database.put([(MARK + key, json.dumps(value))])
+        self._database.put([(key, json.dumps(value))])
 
     def clear(self) -> None:
         """Forget everything."""

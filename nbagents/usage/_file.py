@@ -13,7 +13,7 @@ from pathlib import PurePath
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from nbagents._sqlite import MARK, Database, Row, Table
+from nbagents._sqlite import Database, Row, Table
 from nbagents.errors import ConfigurationError
 from nbagents.usage._frame import frame_of
 from nbagents.usage._records import UsageRecord
@@ -25,15 +25,7 @@ __all__ = ["LedgerFile"]
 
 _NAMES = tuple(field.name for field in fields(UsageRecord))
 _TIME = 3 + _NAMES.index("time")
-_TYPES = {
-    "cell": "INTEGER", "prompt_tokens": "INTEGER", "cached_tokens": "INTEGER",
-    "completion_tokens": "INTEGER", "reasoning_tokens": "INTEGER", "cost": "REAL",
-    "seconds": "REAL", "time_to_first_token": "REAL", "estimated": "INTEGER",
-}  # fmt: skip
-_TABLE = Table(
-    "requests",
-    {name: _TYPES.get(name, "TEXT") for name in ("session", "notebook", *_NAMES)},
-)
+_TABLE = Table("requests", ("session", "notebook", *_NAMES))
 
 # One for each process: a kernel that is started anew is another session.
 _session = f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
@@ -42,9 +34,8 @@ _session = f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
 class LedgerFile:
     """A SQLite file of requests, which several kernels append to.
 
-    Its one table, ``requests``, has the fields of `UsageRecord` as columns; times are ISO 8601 in
-    UTC. Before them stand an ``id``, ``session``, the kernel's own, and ``notebook``; behind them
-    the row's checksum.
+    Its view ``requests``, for other programs, has the fields of `UsageRecord` as columns; times are
+    ISO 8601 in UTC. Before them stand an ``id``, ``session``, the kernel's own, and ``notebook``.
 
     Args:
         path: The file; it is made with the first record.
@@ -85,7 +76,7 @@ class LedgerFile:
         self._database.close()
 
     def _row_of(self, record: UsageRecord) -> Row:
-        identity = f"{MARK}{time.time_ns():x}-{uuid.uuid4().hex[:12]}"
+        identity = f"{time.time_ns():x}-{uuid.uuid4().hex[:12]}"
         return (identity, _session, self._notebook, *_values(record))
 
 

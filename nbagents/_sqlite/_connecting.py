@@ -1,0 +1,151 @@
+"""Connections to a file: set up, checked, and with all that a stopped process has left."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import quote
+
+from nbagents._sqlite._mending import beside, bytes_of, is_torn, missing
+from nbagents._sqlite._records import Table, newest, records_in
+from nbagents._sqlite._schema import (
+    PAGE,
+    code_of,
+    damage,
+    examine,
+    insert,
+    is_damage,
+    make,
+    migrate,
+)
+
+__all__ = ["begun", "connect", "copy_of"]
+
+Tell: TypeAlias = Callable[[str], None]
+
+_PATIENCE = 15.0
+"""Seconds to wait while another process writes."""
+
+_CHECKED = 64 * 2**20
+"""Bytes up to which a file is checked as a whole when it is opened: some 0.2 s."""
+
+
+def connect(path: Path, table: Table, tell: Tell) -> sqlite3.Connection:
+    """A connection to a file, which is made where there is none.
+
+    Args:
+        path: The file.
+        table: What it is to hold.
+        tell: Called with what was wrong with its log.
+
+    Raises:
+        ConfigurationError: It is of a newer nbagents.
+        sqlite3.Error: It is damaged, holds something else, or cannot be used.
+    """
+    connection = sqlite3.connect(path, timeout=_PATIENCE, check_same_thread=False)
+    connection.text_factory = _text
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            _set_up(connection, path, table, tell)
+        except sqlite3.OperationalError as error:
+            # SQLite does not wait when two processes turn the log on at once.
+            if code_of(error) == sqlite3.SQLITE_BUSY and time.monotonic() < deadline:
+                time.sleep(0.02)
+                continue
+            connection.close()
+            if code_of(error) == sqlite3.SQLITE_READONLY:  # the file says so, which is not ours
+                raise damage(str(error)) from error
+            raise
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def copy_of(path: Path, table: Table, tell: Tell) -> sqlite3.Connection:
+    """What can be read of a file that may not be written: in memory, and not to be changed.
+
+    Raises:
+        ConfigurationError: It is of a newer nbagents.
+        sqlite3.Error: It holds something else.
+    """
+    records = newest(records_in(path.read_bytes() + bytes_of(beside(path, "-wal"))))
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?immutable=1", uri=True)) as stored:
+        stored.text_factory = _text
+        try:
+            if examine(stored, table, may_be_older=False) == "ours":
+                _check(stored, path)
+                if {digest for [digest] in stored.execute("SELECT digest FROM parts")} - {*records}:
+                    raise damage("the checksum of a record does not agree")
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            if not is_damage(error) or not records:
+                raise
+            tell(f"{len(records)} records can be read")
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    with connection:
+        make(begun(connection), table)
+        insert(connection, records.values())
+    connection.execute("PRAGMA query_only=ON")
+    return connection
+
+
+def begun(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """The connection within a transaction that may write, and that nobody can come before."""
+    connection.execute("BEGIN IMMEDIATE")
+    return connection
+
+
+def _set_up(connection: sqlite3.Connection, path: Path, table: Table, tell: Tell) -> None:
+    examine(connection, table)  # before anything is changed
+    connection.execute(f"PRAGMA page_size={PAGE}")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    with connection:
+        kind = examine(begun(connection), table)
+        if kind == "empty":
+            make(connection, table)
+        elif kind == "older":
+            migrate(connection, table)
+        torn = _put_back(connection, path, tell)
+    if torn:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    _check(connection, path)
+
+
+def _put_back(connection: sqlite3.Connection, path: Path, tell: Tell) -> bool:
+    """Write what stands in the log of a stopped process behind the place where it is torn.
+
+    SQLite stops to believe it there, without a word. Nobody else writes meanwhile.
+    """
+    log = bytes_of(beside(path, "-wal"))
+    if not log:
+        return False
+    with closing(sqlite3.connect(path)) as other:
+        [[_, pages, _]] = other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    lost = missing(connection, log)
+    insert(connection, lost)
+    if lost or is_torn(log, pages):
+        tell(f"its log was torn; {len(lost)} records were found again behind that place")
+        return True
+    return False
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """See that the file is sound as a whole, which reading some of it would not tell.
+
+    Raises:
+        sqlite3.DatabaseError: It is not.
+    """
+    if path.stat().st_size <= _CHECKED:
+        [[found], *_] = connection.execute("PRAGMA integrity_check(1)").fetchall()
+        if found != "ok":
+            raise damage(str(found))
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
