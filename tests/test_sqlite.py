@@ -364,3 +364,16 @@ def test_through_a_link_the_same_file_is_used_and_mended(database: Database, pat
     linked.close()
     assert link.is_symlink()
     assert [one.name for one in link.parent.iterdir()] == [link.name]
+
+
+def test_mending_that_was_stopped_at_its_last_step_is_ended(database: Database, path: Path) -> None:
+    database.put([("new", "in the log, which is under its other name by now", 0, 0.0)])
+    database.close()
+    path.replace(path.with_name(f"{path.name}.mended"))
+    older = Database(path, TABLE)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version=0")
+        connection.executescript("CREATE TABLE x (y); DROP TABLE x;")
+    with pytest.warns(DamagedFileWarning, match="202 records"):
+        assert len(older.rows()) == 202
+    assert not path.with_name(f"{path.name}.mended").exists()
