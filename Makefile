@@ -78,7 +78,7 @@ bench: $(BENCH)/.ready ## measure against the openai SDK, autogen-ext and panel'
 	$(BENCH)/bin/python -m tests.benchmarks
 
 torture: $(READY) browser ## try to break what is promised, and print every figure (many minutes)
-	$(BIN)/python -m tests.torture
+	$(BIN)/python -m tests.torture --processes 2
 
 LOWEST := build/lowest
 $(LOWEST)/.ready: pyproject.toml

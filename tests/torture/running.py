@@ -8,7 +8,10 @@ from pkgutil import iter_modules
 from tests.torture import trials
 from tests.torture.figures import Trial
 
-__all__ = ["names", "trial_named"]
+__all__ = ["UNTIMED", "names", "trial_named"]
+
+UNTIMED = frozenset({"cassettes", "json_files", "kept", "secrets"})
+"""Those of whose figures none depends on what else the machine does meanwhile."""
 
 
 def names() -> list[str]:
