@@ -9,9 +9,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from jupyterlab_server.config import get_page_config
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from tests.tour import own_copy
+from tests.tour import own_copy, quiet
 
 RUNNER = Path(__file__).with_name("tour.py")
 
@@ -90,6 +91,13 @@ def test_lab_is_opened_on_a_copy_that_keeps_what_was_done_in_it(tmp_path: Path) 
     assert copy.read_text() == "worked on"
     assert (tmp_path / "tour/second.ipynb").read_text() == "second"
     assert (notebooks / "first.ipynb").read_text() == "first"
+
+
+def test_lab_asks_nothing_about_news(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in quiet(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    off = get_page_config([])["disabledExtensions"]
+    assert "@jupyterlab/apputils-extension:announcements" in off
 
 
 def test_a_failed_cell_stops_the_tour_and_is_shown(tmp_path: Path) -> None:

@@ -10,11 +10,13 @@ notebook and an HTML page of it are written to artifacts/.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 import webbrowser
 from pathlib import Path
@@ -68,13 +70,26 @@ def open_in_lab(path: Path) -> int:
     print(f"{path} is your copy; remove {path.parent}/ to begin anew.", flush=True)
     # Rooted here and not at the notebook, so that its links to the documentation work.
     command = [sys.executable, "-m", "jupyterlab", str(path), f"--ServerApp.root_dir={Path.cwd()}"]
-    command += ["--LabApp.news_url=None"]  # no question about news over the first page
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
-    try:
-        return subprocess.call(command)
-    except KeyboardInterrupt:
-        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return subprocess.call(command, env={**os.environ, **quiet(Path(folder))})
+        except KeyboardInterrupt:
+            return 0
+
+
+def quiet(folder: Path) -> dict[str, str]:
+    """Return the variables with which JupyterLab asks nothing about news over the first page.
+
+    It takes no such option: it looks for what is switched off in its folders of settings.
+    """
+    off = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+    page = folder / "labconfig/page_config.json"
+    page.parent.mkdir()
+    page.write_text(json.dumps(off), encoding="utf-8")
+    known = os.environ.get("JUPYTER_CONFIG_PATH")
+    return {"JUPYTER_CONFIG_PATH": os.pathsep.join([str(folder), *([known] if known else [])])}
 
 
 class Terminal:
