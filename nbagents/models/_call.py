@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from asyncio import CancelledError
-from collections.abc import AsyncGenerator, Awaitable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -72,7 +72,7 @@ class Call:
     Args:
         means: What it shares with the client's other calls.
         asked: What it asks for.
-        arguments: The same, as the SDK's ``create`` takes it. They are the call's to change.
+        arguments: The same, as the SDK's ``create`` takes it.
         limits: Deadlines and caps.
         token: Cancels it, from any thread.
     """
@@ -81,7 +81,7 @@ class Call:
         self,
         means: Means,
         asked: Asked,
-        arguments: dict[str, Any],
+        arguments: Mapping[str, Any],
         limits: Limits,
         token: CancellationToken | None,
     ) -> None:
@@ -91,7 +91,7 @@ class Call:
         self._failures = means.failures.knowing(arguments)
         self._exchange = Exchange(limits, self._failures, token)
         self._veil = Veil(self._failures.credentials)
-        self._arguments = arguments | _veiled(arguments, self._veil)
+        self._arguments = self._veil.sent(arguments)
         thinks = means.defaults.info["family"] == ModelFamily.R1
         self._builder = ReplyBuilder(think_tags=thinks, max_reply=limits.reply_bytes)
         self._reader = ReplyReader(self._builder, max_line=limits.line_bytes)
@@ -238,10 +238,3 @@ def _said_in(result: CreateResult) -> list[str]:
     content = result.content
     parts = [content] if isinstance(content, str) else [c.name + c.arguments for c in content]
     return [*parts, result.thought or "", result.refusal or ""]
-
-
-def _veiled(arguments: dict[str, Any], veil: Veil) -> dict[str, Any]:
-    """What a model reads of a request, without credentials."""
-    return {
-        name: veil.sent(arguments[name]) for name in ("messages", "tools") if arguments.get(name)
-    }

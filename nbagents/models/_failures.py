@@ -37,7 +37,7 @@ from nbagents.errors import (
 )
 from nbagents.models._requests import is_loopback
 from nbagents.models._scrubbing import family, scrub
-from nbagents.models._secrets import credentials_in
+from nbagents.models._secrets import credentials_in, secrets_in
 from nbagents.models._wire.fastjson import JSONError, loads
 from nbagents.models._wire.server_errors import (
     advice_for,
@@ -81,7 +81,10 @@ class Failures:
 
     def knowing(self, arguments: Mapping[str, Any]) -> Failures:
         """The same, for a request with these create arguments: there may be credentials in them."""
-        more = credentials_in(arguments.get("extra_headers"), arguments.get("extra_query"))
+        more = [
+            *credentials_in(arguments.get("extra_headers"), arguments.get("extra_query")),
+            *secrets_in(arguments.get("extra_body")),
+        ]
         if not more:
             return self
         other = copy.copy(self)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from nbagents._keys import EnvironmentSecret, Secret, clean, resembles_key
+from nbagents._keys import EnvironmentSecret, Secret, clean, named_like_secret, resembles_key
 from nbagents.errors import ConfigurationError
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "is_credential",
     "key_from",
     "revealed",
+    "secrets_in",
 ]
 
 _TELLING = re.compile(
@@ -94,6 +95,8 @@ def hidden_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
         shown["extra_headers"] = hidden(shown["extra_headers"], "extra_headers")
     if "extra_query" in shown:
         shown["extra_query"] = hidden_query(shown["extra_query"], "extra_query")
+    if "extra_body" in shown:
+        shown["extra_body"] = _hidden_parts(shown["extra_body"])
     return shown
 
 
@@ -118,9 +121,33 @@ def credentials_in(
     return [Secret(text) for text in dict.fromkeys(found)]
 
 
+def secrets_in(body: Any) -> Iterator[Secret[str]]:
+    """The credentials that `hidden_arguments` has found in an ``extra_body``."""
+    if isinstance(body, Secret):
+        yield body
+    elif isinstance(body, Mapping | list):
+        for part in body.values() if isinstance(body, Mapping) else body:
+            yield from secrets_in(part)
+
+
 def is_credential(name: str) -> bool:
     """Whether a header or query parameter of this name holds a credential."""
     return _TELLING.search(name) is not None
+
+
+def _hidden_parts(body: Any) -> Any:
+    """What a request has beside the API's arguments, the texts hidden that are named as secrets."""
+    if isinstance(body, list):
+        return [_hidden_parts(part) for part in body]
+    if not isinstance(body, Mapping):
+        return body
+    return {name: _hidden_part(str(name), part) for name, part in body.items()}
+
+
+def _hidden_part(name: str, part: Any) -> Any:
+    # A "key" alone is Azure's, of the search in which a model looks things up.
+    named_so = named_like_secret(name) or name.lower() in ("key", "token", "authorization")
+    return Secret(part) if named_so and isinstance(part, str) else _hidden_parts(part)
 
 
 def _parts(text: str) -> Iterable[str]:

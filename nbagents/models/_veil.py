@@ -7,7 +7,7 @@ Nor are they sent as text, whatever a tool has read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from nbagents._keys import SHARE, Secret, in_conversations, mask_of
@@ -17,6 +17,7 @@ from nbagents.messages import CreateResult, FunctionCall, StreamChunk
 
 __all__ = ["Veil"]
 
+_VERBATIM = {"extra_headers", "extra_query", "model"}  # no model reads them
 _OF_THE_SERVER = {"content", "thought", "refusal", "model", "response_id"}
 
 
@@ -36,14 +37,15 @@ class Veil:
         self._seen: dict[str, str] = {}  # of each kind the last characters that were let through
         self._held: dict[str, str] = {}
 
-    def sent(self, messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-        """A request's messages, or its tools, without credentials, which either may have brought.
+    def sent(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """A request's arguments without credentials, which messages, tools or others may have.
 
-        Images stay as they are.
+        Images stay as they are. What is a `Secret` is for the server, and sent.
         """
-        if not self._forms:
-            return list(messages)
-        return [{name: self._cleaned(part) for name, part in each.items()} for each in messages]
+        return {
+            name: part if name in _VERBATIM else self._cleaned(part)
+            for name, part in arguments.items()
+        }
 
     def see(self, chunk: StreamChunk) -> Iterator[StreamChunk]:
         """What may be seen of the reply now that this chunk has come."""
@@ -89,8 +91,10 @@ class Veil:
     def _cleaned(self, value: Any) -> Any:
         if isinstance(value, str):
             return self._clean(value)
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):
             return [self._cleaned(part) for part in value]
+        if isinstance(value, Secret):
+            return value.reveal()
         if isinstance(value, dict) and value.get("type") != "image_url":
             return {name: self._cleaned(part) for name, part in value.items()}
         return value

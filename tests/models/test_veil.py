@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import pickle
 from itertools import pairwise
 from time import process_time
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from nbagents._keys import Secret
-from nbagents.errors import IncompleteReplyError
+from nbagents.errors import ConfigurationError, IncompleteReplyError
 from nbagents.messages import (
     AssistantMessage,
     CreateResult,
@@ -42,6 +43,12 @@ def shown(*pieces: str) -> str:
     veil = Veil([Secret(KEY)])
     seen = [part for piece in pieces for part in veil.see(StreamChunk(piece))]
     return "".join([*seen, *veil.rest()])
+
+
+def sent_of(veil: Veil, said: str) -> str:
+    """What is sent of a message."""
+    request = veil.sent({"messages": [{"role": "user", "content": said}]})
+    return str(request["messages"][0]["content"])
 
 
 @example([15], KEY)
@@ -160,14 +167,13 @@ def test_what_keys_of_others_begin_with_stays(key: str, said: str) -> None:
         finish_reason="stop", content=said, usage=RequestUsage(1, 1), cached=False
     )
     assert "".join(veil.see(StreamChunk(said))) == said
-    assert veil.sent([{"role": "user", "content": said}])[0]["content"] == said
+    assert sent_of(veil, said) == said
     assert veil.covered(result).content == said
 
 
 def test_half_a_key_is_hidden() -> None:
     half = PROJECT[: len(PROJECT) // 2]
-    sent = Veil([Secret(PROJECT)]).sent([{"content": f"It is {half} and more."}])
-    assert sent[0]["content"] == "It is *** and more."
+    assert sent_of(Veil([Secret(PROJECT)]), f"It is {half} and more.") == "It is *** and more."
 
 
 @pytest.mark.parametrize("key", [PROJECT, TOKEN])
@@ -177,7 +183,7 @@ def test_beginnings_of_keys_cost_no_more_than_other_text(key: str, part: int) ->
     veil = Veil([Secret(key)])
     begun = process_time()
     seen = "".join([*veil.see(StreamChunk(said)), *veil.rest()])
-    veil.sent([{"content": said}])
+    sent_of(veil, said)
     assert process_time() - begun < 3  # it took minutes
     assert seen == said
 
@@ -202,6 +208,49 @@ async def test_what_is_sent_as_text_holds_it_neither() -> None:
     assert base64.b64encode(PIXEL).decode() in raw
 
 
+async def test_nor_does_what_is_sent_beside_the_messages() -> None:
+    class Answer(BaseModel):
+        key: str = Field(description=f"Not {KEY}.")
+
+    body: dict[str, Any] = {
+        "guided_choice": [f"It is {KEY}.", "It is not."],
+        "chat_template_kwargs": {"note": LETTERS},
+    }
+    with Server(answer(200, completion(f'{{"key": "{KEY}"}}'))) as server:
+        async with OpenAIChatCompletionClient(
+            model="gpt-4o",
+            api_key=KEY,
+            base_url=server.base_url,
+            extra_body=body,
+            stop=(f"{KEY}!",),
+        ) as client:
+            prediction = {"type": "content", "content": f"It is {KEY}."}
+            await client.create(
+                HI, json_output=Answer, extra_create_args={"user": KEY, "prediction": prediction}
+            )
+    raw = server.requests[0].raw.decode()
+    assert KEY not in raw
+    assert LETTERS not in raw
+    assert raw.count("***") == 6
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+async def test_a_credential_that_the_server_is_given_in_the_body_reaches_it() -> None:
+    source = {"type": "azure_search", "authentication": {"type": "api_key", "key": KEY}}
+    body = {"data_sources": [source], "api_key": "another-key-of-5678", "top_k": 5}
+    with Server(answer(200, completion(f"Found with {KEY} and another-key-of-5678."))) as server:
+        async with OpenAIChatCompletionClient(
+            model="gpt-4o", api_key=KEY, base_url=server.base_url, extra_body=body
+        ) as client:
+            for _ in range(2):
+                result = await client.create(HI)
+            with pytest.raises(ConfigurationError, match="is not pickled"):
+                pickle.dumps(client)
+            assert KEY not in repr(client._settings)
+    assert result.content == "Found with *** and ***."
+    assert {name: server.requests[1].body[name] for name in body} == body
+
+
 async def test_nor_does_what_is_sent_of_tools() -> None:
     def look(image_url: str = KEY) -> str:
         return image_url
@@ -221,4 +270,4 @@ def test_a_key_that_is_none_is_a_word_like_others(key: str) -> None:
     veil = Veil([Secret(key)])
     said = f"Say {key} to it."
     assert "".join(veil.see(StreamChunk(said))) == said
-    assert veil.sent([{"role": "user", "content": said}])[0]["content"] == said
+    assert sent_of(veil, said) == said
