@@ -10,6 +10,7 @@ from typing import Any
 from nbagents.testing._script import ScriptedReply, chunk, completion
 from nbagents.testing.faults._fault import Fault, Outcome
 from nbagents.testing.faults._parts import (
+    BEGUN,
     DONE,
     END,
     EVENTS,
@@ -29,7 +30,6 @@ __all__ = ["faults"]
 _PROTOCOL = failed("ProtocolError", HELLO)
 _NO_REPLY = failed("ProtocolError")
 _SERVER = failed("ServerError", HELLO, retryable=True)
-_BEGUN = lines(*START)
 
 
 def faults() -> Iterator[Fault]:
@@ -61,7 +61,7 @@ def _json() -> Iterator[_Case]:
         yield (
             f"json_{name}",
             what,
-            sent(_BEGUN, b"data: %b\n\n" % text, echoes=name == "with_key"),
+            sent(BEGUN, b"data: %b\n\n" % text, echoes=name == "with_key"),
             _PROTOCOL,
         )
     bad = lines(chunk("a\x7fb")).replace(b"\x7f", b"\xff\xfe")
@@ -219,7 +219,7 @@ def _errors() -> Iterator[_Case]:
         ),
     ):
         wanted = _SERVER if name != "named_bare" else replace(_SERVER, status_code=500)
-        yield f"error_{name}", what, sent(_BEGUN, b"event: error\ndata: %b\n\n" % said), wanted
+        yield f"error_{name}", what, sent(BEGUN, b"event: error\ndata: %b\n\n" % said), wanted
 
 
 def _no_replies() -> Iterator[_Case]:
@@ -237,7 +237,7 @@ def _no_replies() -> Iterator[_Case]:
     yield (
         "page_in_the_stream",
         "a page behind some text",
-        sent(_BEGUN, b"<html><body>502 Bad Gateway</body></html>"),
+        sent(BEGUN, b"<html><body>502 Bad Gateway</body></html>"),
         failed("IncompleteReplyError", HELLO, retryable=True),
     )
     yield (

@@ -9,6 +9,8 @@ from typing import Literal
 from nbagents.testing._script import ScriptedReply, chunk, raw
 from nbagents.testing.faults._fault import Fault, Outcome
 from nbagents.testing.faults._parts import (
+    BEGUN,
+    HEAD,
     HELLO,
     START,
     STREAM,
@@ -23,10 +25,8 @@ from nbagents.testing.faults._parts import (
 
 __all__ = ["faults"]
 
-_HEAD = b"HTTP/1.1 200 OK\r\n"
 _KIND = b"content-type: text/event-stream\r\n"
-_CHUNKED = _HEAD + _KIND + b"transfer-encoding: chunked\r\n\r\n"
-_BEGUN = lines(*START)
+_CHUNKED = HEAD + _KIND + b"transfer-encoding: chunked\r\n\r\n"
 _CUT = failed("IncompleteReplyError", HELLO, retryable=True)
 _NOTHING = failed("IncompleteReplyError", retryable=True)
 _GONE = failed("APIConnectionError", retryable=True)
@@ -47,7 +47,7 @@ def _early_ends() -> Iterator[_Case]:
     half = accent.index("ö".encode()) + 1
     yield "ends_at_once", "an event stream without any event", sent(), _NOTHING
     yield "ends_after_the_role", "the end comes before any text", plain(START[0]), _NOTHING
-    yield "ends_after_text", "the body ends properly, the reply does not", sent(_BEGUN), _CUT
+    yield "ends_after_text", "the body ends properly, the reply does not", sent(BEGUN), _CUT
     yield (
         "ends_after_usage",
         "usage, but no finish reason and no [DONE]",
@@ -57,16 +57,16 @@ def _early_ends() -> Iterator[_Case]:
     yield (
         "ends_in_an_event",
         "the body ends within an event",
-        sent(_BEGUN, event[:-20]),
+        sent(BEGUN, event[:-20]),
         _CUT,
     )
     yield (
         "ends_in_a_character",
         "the body ends within a letter",
-        sent(_BEGUN, accent[:half]),
+        sent(BEGUN, accent[:half]),
         _CUT,
     )
-    yield "ends_in_a_field", "the body ends within the word data", sent(_BEGUN, b"dat"), _CUT
+    yield "ends_in_a_field", "the body ends within the word data", sent(BEGUN, b"dat"), _CUT
     yield (
         "ends_in_reasoning",
         "the body ends while the model thinks",
@@ -97,47 +97,47 @@ def _early_ends() -> Iterator[_Case]:
         yield (
             f"{ending}_after_text",
             f"the connection is {how} after some text",
-            sent(_BEGUN, 0.02, ending=ending),
+            sent(BEGUN, 0.02, ending=ending),
             _CUT,
         )
         yield (
             f"{ending}_in_an_event",
             f"the connection is {how} within an event",
-            sent(_BEGUN, event[:-20], 0.02, ending=ending),
+            sent(BEGUN, event[:-20], 0.02, ending=ending),
             _CUT,
         )
         yield (
             f"{ending}_in_a_chunk",
             f"the connection is {how} within a chunk of the body",
-            raw(_CHUNKED, b"%x\r\n%b" % (len(_BEGUN) + 99, _BEGUN), 0.02, ending=ending),
+            raw(_CHUNKED, b"%x\r\n%b" % (len(BEGUN) + 99, BEGUN), 0.02, ending=ending),
             _CUT,
         )
     yield (
         "shorter_than_told",
         "fewer bytes than content-length says",
         ScriptedReply(
-            [_BEGUN], headers={**STREAM, "content-length": "9000"}, framing="length", ending="close"
+            [BEGUN], headers={**STREAM, "content-length": "9000"}, framing="length", ending="close"
         ),
         _CUT,
     )
     yield (
         "gzip_cut",
         "a gzipped body that is cut",
-        ScriptedReply(gzipped([_BEGUN])[:1], headers={**STREAM, "content-encoding": "gzip"}),
+        ScriptedReply(gzipped([BEGUN])[:1], headers={**STREAM, "content-encoding": "gzip"}),
         _CUT,
     )
     yield (
         "gzip_damaged",
         "a gzipped body with wrong bytes in it",
         ScriptedReply(
-            [gzipped([_BEGUN])[0], b"\xff" * 99], headers={**STREAM, "content-encoding": "gzip"}
+            [gzipped([BEGUN])[0], b"\xff" * 99], headers={**STREAM, "content-encoding": "gzip"}
         ),
         failed("ProtocolError", HELLO),
     )
     yield (
         "gzip_not",
         "a body that only says it is gzipped",
-        ScriptedReply([_BEGUN], headers={**STREAM, "content-encoding": "gzip"}),
+        ScriptedReply([BEGUN], headers={**STREAM, "content-encoding": "gzip"}),
         failed("ProtocolError"),
     )
 
@@ -154,13 +154,13 @@ def _no_answers() -> Iterator[_Case]:
     yield (
         "closed_in_the_headers",
         "the connection is closed within the headers",
-        raw(_HEAD + b"content-ty"),
+        raw(HEAD + b"content-ty"),
         _GONE,
     )
     yield (
         "reset_in_the_headers",
         "the connection is reset within the headers",
-        raw(_HEAD + b"content-ty", 0.02, ending="reset"),
+        raw(HEAD + b"content-ty", 0.02, ending="reset"),
         _GONE,
     )
 
@@ -171,20 +171,20 @@ def _no_http() -> Iterator[_Case]:
     yield (
         "endless_header",
         "a header of megabytes",
-        raw(*chain([_HEAD, b"x: "], repeat(b"x" * 65_536, 64))),
+        raw(*chain([HEAD, b"x: "], repeat(b"x" * 65_536, 64))),
         _GONE,
     )
-    yield "header_folded_wrong", "a header without a colon", raw(_HEAD + b"rubbish\r\n\r\n"), _GONE
+    yield "header_folded_wrong", "a header without a colon", raw(HEAD + b"rubbish\r\n\r\n"), _GONE
     yield (
         "two_lengths",
         "two lengths that contradict each other",
-        raw(_HEAD + b"content-length: 5\r\ncontent-length: 9\r\n\r\n"),
+        raw(HEAD + b"content-length: 5\r\ncontent-length: 9\r\n\r\n"),
         _GONE,
     )
     yield (
         "chunk_of_no_size",
         "a chunk whose size is no number",
-        raw(_CHUNKED, b"%x\r\n%b\r\nzz\r\n" % (len(_BEGUN), _BEGUN)),
+        raw(_CHUNKED, b"%x\r\n%b\r\nzz\r\n" % (len(BEGUN), BEGUN)),
         _CUT,
     )
     yield (

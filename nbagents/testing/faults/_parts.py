@@ -11,10 +11,12 @@ from nbagents.testing._script import ScriptedReply, chunk
 from nbagents.testing.faults._fault import Outcome
 
 __all__ = [
+    "BEGUN",
     "DONE",
     "ELSEWHERE",
     "END",
     "EVENTS",
+    "HEAD",
     "HELLO",
     "KEY_HINT",
     "SAID",
@@ -34,6 +36,7 @@ __all__ = [
     "usage",
 ]
 
+HEAD = b"HTTP/1.1 200 OK\r\n"
 STREAM = {"content-type": "text/event-stream"}
 HELLO = "Hello wörld 😀."
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
@@ -65,6 +68,10 @@ def data(event: Mapping[str, Any] | str) -> bytes:
 def lines(*events: Mapping[str, Any] | str, end: bytes = b"\n") -> bytes:
     """Events as a stream, their lines ended by ``end``."""
     return b"".join(b"data: %b%b%b" % (data(event), end, end) for event in events)
+
+
+BEGUN = lines(*START)
+"""The reply without its end."""
 
 
 def sent(*steps: bytes | float, **changes: Any) -> ScriptedReply:

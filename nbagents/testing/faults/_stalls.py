@@ -9,7 +9,9 @@ from typing import Any
 from nbagents.testing._script import ScriptedReply, chunk, raw
 from nbagents.testing.faults._fault import Deadline, Fault, Outcome
 from nbagents.testing.faults._parts import (
+    BEGUN,
     DONE,
+    HEAD,
     HELLO,
     SAID,
     START,
@@ -25,8 +27,6 @@ from nbagents.testing.faults._parts import (
 
 __all__ = ["faults"]
 
-_HEAD = b"HTTP/1.1 200 OK\r\n"
-_BEGUN = lines(*START)
 _STOP = chunk(None, "stop")
 _MIB = 1024 * 1024
 _LETTERS = "ab cd ef\n" * 1_000  # 9 KB
@@ -56,14 +56,14 @@ def _stalls() -> Iterator[tuple[str, str, ScriptedReply, Outcome, Deadline]]:
     yield (
         "silent_after_status",
         "a status line and nothing else",
-        raw(_HEAD, ending="stall"),
+        raw(HEAD, ending="stall"),
         late,
         "first_byte",
     )
     yield (
         "headers_for_ever",
         "a header byte now and then",
-        raw(_HEAD, *((b"x", 0.05) * 1_200), ending="stall"),
+        raw(HEAD, *((b"x", 0.05) * 1_200), ending="stall"),
         late,
         "first_byte",
     )
@@ -78,14 +78,14 @@ def _stalls() -> Iterator[tuple[str, str, ScriptedReply, Outcome, Deadline]]:
     yield (
         "silent_after_text",
         "some text and nothing else",
-        sent(_BEGUN, ending="stall"),
+        sent(BEGUN, ending="stall"),
         later,
         "silence",
     )
     yield (
         "silent_in_an_event",
         "silence within an event",
-        sent(_BEGUN, b"data: {", ending="stall"),
+        sent(BEGUN, b"data: {", ending="stall"),
         later,
         "silence",
     )
@@ -93,14 +93,14 @@ def _stalls() -> Iterator[tuple[str, str, ScriptedReply, Outcome, Deadline]]:
     yield (
         "keep_alives_after_text",
         "keep-alives behind some text",
-        for_ever(ping, _BEGUN),
+        for_ever(ping, BEGUN),
         later,
         "silence",
     )
     yield (
         "empty_deltas_for_ever",
         "empty deltas behind some text",
-        for_ever(lines(chunk("")), _BEGUN),
+        for_ever(lines(chunk("")), BEGUN),
         later,
         "silence",
     )
@@ -115,7 +115,7 @@ def _stalls() -> Iterator[tuple[str, str, ScriptedReply, Outcome, Deadline]]:
     yield (
         "drops_for_ever",
         "an event that comes byte by byte and never ends",
-        for_ever(b"x", _BEGUN, b"data: "),
+        for_ever(b"x", BEGUN, b"data: "),
         later,
         "silence",
     )
@@ -123,21 +123,21 @@ def _stalls() -> Iterator[tuple[str, str, ScriptedReply, Outcome, Deadline]]:
     yield (
         "words_for_ever",
         "a word now and then, for ever",
-        for_ever(lines(chunk(""), usage()), _BEGUN),
+        for_ever(lines(chunk(""), usage()), BEGUN),
         later,
         "silence",
     )
     yield (
         "silent_after_the_end",
         "a finish reason, then silence",
-        sent(_BEGUN, lines(_STOP), ending="stall"),
+        sent(BEGUN, lines(_STOP), ending="stall"),
         whole,
         "silence",
     )
     yield (
         "keep_alives_after_the_end",
         "a finish reason, then keep-alives for ever",
-        for_ever(ping, _BEGUN, lines(_STOP)),
+        for_ever(ping, BEGUN, lines(_STOP)),
         whole,
         "silence",
     )
@@ -158,13 +158,13 @@ def _floods() -> Iterator[_Case]:
     yield (
         "endless_line",
         "a line without end",
-        sent(_BEGUN, b"data: ", *repeat(b"x" * 65_536, 4_000), ending="stall"),
+        sent(BEGUN, b"data: ", *repeat(b"x" * 65_536, 4_000), ending="stall"),
         failed("ProtocolError", HELLO),
     )
     yield (
         "endless_event",
         "data lines without end",
-        sent(_BEGUN, *repeat(b"data: x\n" * 8_192, 4_000), ending="stall"),
+        sent(BEGUN, *repeat(b"data: x\n" * 8_192, 4_000), ending="stall"),
         failed("ProtocolError", HELLO),
     )
     yield (
@@ -218,7 +218,7 @@ def _floods() -> Iterator[_Case]:
     yield (
         "flood_of_comments",
         "200,000 comments, then the reply",
-        sent(*repeat(b": x\n\n" * 2_000, 100), _BEGUN, lines(_STOP, DONE)),
+        sent(*repeat(b": x\n\n" * 2_000, 100), BEGUN, lines(_STOP, DONE)),
         SAID,
     )
     yield (

@@ -11,6 +11,7 @@ from nbagents.testing.faults._parts import (
     DONE,
     END,
     EVENTS,
+    HEAD,
     HELLO,
     START,
     STREAM,
@@ -28,7 +29,6 @@ __all__ = ["faults"]
 
 _BODY = lines(*EVENTS)
 _PACKETS = [lines(event) for event in EVENTS]
-_HEAD = b"HTTP/1.1 200 OK\r\n"
 _KIND = b"content-type: text/event-stream\r\n"
 
 
@@ -150,7 +150,7 @@ def _bodies() -> Iterator[tuple[str, str, ScriptedReply]]:
         "chunk_extensions",
         "chunks with extensions, and trailers behind them",
         raw(
-            _HEAD + _KIND + b"transfer-encoding: chunked\r\n\r\n",
+            HEAD + _KIND + b"transfer-encoding: chunked\r\n\r\n",
             b"%x;name=value\r\n%b\r\n0\r\nx-checksum: 1\r\n\r\n" % (length, _BODY),
         ),
     )
@@ -161,19 +161,19 @@ def _heads() -> Iterator[tuple[str, str, ScriptedReply]]:
     yield (
         "early_hints",
         "a 103 comes before the answer",
-        raw(b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" + _HEAD + _KIND + closed, _BODY),
+        raw(b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" + HEAD + _KIND + closed, _BODY),
     )
     yield (
         "head_in_pieces",
         "status line and headers come byte by byte",
-        raw(*_cut(_HEAD + _KIND + closed, 1), _BODY),
+        raw(*_cut(HEAD + _KIND + closed, 1), _BODY),
     )
     yield (
         "no_reason_phrase",
         "a status line without words",
         raw(b"HTTP/1.1 200 \r\n" + _KIND + closed, _BODY),
     )
-    yield "no_content_type", "no header says what the body is", raw(_HEAD + closed, _BODY)
+    yield "no_content_type", "no header says what the body is", raw(HEAD + closed, _BODY)
     yield (
         "wrong_content_type",
         "a stream that calls itself JSON",
