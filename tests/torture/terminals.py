@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +24,7 @@ COMMANDS = re.compile(
 )
 TRACEBACK = "Traceback (most recent"
 QUESTION = b"[y/N] "
+SILENCE = 120  # seconds in which nothing is written
 OPTIONS = (
     "--simple-prompt", "--colors=NoColor", "--no-banner", "--no-confirm-exit", "--quick",
     "--TerminalInteractiveShell.term_title=False", "--HistoryManager.enabled=False",
@@ -94,21 +95,21 @@ def _converse(names: Sequence[str]) -> str:
     ) as process:
         os.close(inner)
         try:
-            output = _read(terminal, time.monotonic() + 900)
+            output = _read(terminal)
         finally:
             process.kill()
             os.close(terminal)
     return output.decode("utf-8", "replace")
 
 
-def _read(terminal: int, deadline: float) -> bytes:
+def _read(terminal: int) -> bytes:
+    """All that is written there until it is closed, or until nothing comes any more."""
     output = bytearray()
-    while time.monotonic() < deadline:
+    while select.select([terminal], [], [], SILENCE)[0]:
         try:
-            part = os.read(terminal, 1 << 16)
+            output += os.read(terminal, 1 << 16)
         except OSError:  # the other end is closed
             break
-        output += part
         if output.endswith(QUESTION):
             os.write(terminal, b"n\n")
     return bytes(output)
