@@ -134,7 +134,7 @@ async def test_no_error_brings_a_key_or_the_server_into_the_file(path: Path) -> 
         server.will_reply(
             error(400, f"Key {OWN} may not ask {where}/chat, says {where}."),
             stream(chunk("Half a "), done=False),
-            stream(chunk("Half "), chunk("of it")).but(ending="reset"),
+            stream(chunk("Half "), chunk("of it"), done=False).but(ending="reset"),
         )
         client = recording(server, path, default_headers={"x-team": "team-seven"})
         said = []
