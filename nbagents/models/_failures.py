@@ -8,36 +8,29 @@ from __future__ import annotations
 
 import copy
 import email.utils
-import errno
 import math
 import re
-import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 from nbagents._keys import EnvironmentSecret, Mask, Secret, in_errors, mask_of, masked
 from nbagents.errors import (
-    APIConnectionError,
     AuthenticationError,
     BadRequestError,
-    ConfigurationError,
     ContentFilterError,
-    IncompleteReplyError,
     ModelNotFoundError,
     NbAgentsError,
-    ProtocolError,
     QuotaExceededError,
     RateLimitError,
     RequestError,
-    RequestTimeoutError,
 )
 from nbagents.models._requests import is_loopback
-from nbagents.models._scrubbing import family, scrub
+from nbagents.models._scheme import wants_tls
+from nbagents.models._scrubbing import scrub
 from nbagents.models._secrets import credentials_in, secrets_in
+from nbagents.models._unanswered import host_in, unanswered
 from nbagents.models._wire.fastjson import JSONError, loads
 from nbagents.models._wire.server_errors import (
     advice_for,
@@ -108,7 +101,7 @@ class Failures:
         if getattr(error, "status_code", None) is not None:
             failure: NbAgentsError = self._of_status(error)
         else:
-            failure = self._of_transport(error, reading=reading)
+            failure = unanswered(error, self._base_url, reading=reading)
         failure.args = (self.hide(one_line(str(failure), _LONGEST)),)
         return failure
 
@@ -143,7 +136,7 @@ class Failures:
     @property
     def host(self) -> str:
         """The server's name, and its port where that is said."""
-        return urlsplit(self._base_url).netloc.rpartition("@")[2] or self._base_url
+        return host_in(self._base_url)
 
     def _hider(self) -> Callable[[str], str]:
         mask = self._mask()
@@ -162,6 +155,8 @@ class Failures:
         )
         text = message_in(said if isinstance(said, dict) else {"message": said})
         advice = self._advice(failure, said) or advice_for(type(failure))
+        if wants_tls(str(error.body)):
+            advice = "Begin base_url with https://."
         if isinstance(failure, RateLimitError):
             failure.retry_after = _retry_after(headers, text)
             advice = _when(failure) or advice
@@ -204,63 +199,6 @@ class Failures:
             pull = f" For Ollama: ollama pull {self._model}." if is_loopback(self._base_url) else ""
             return f"Check the name {self._model!r}, and that the account may use it.{pull}"
         return f"Check base_url ({self._base_url}); most servers' end in /v1."
-
-    def _of_transport(self, error: Exception, *, reading: bool) -> NbAgentsError:
-        names = {kind.__name__ for each in family(error) for kind in type(each).__mro__}
-        if names & {"TimeoutException", "APITimeoutError"}:
-            return RequestTimeoutError(
-                f"{self.host} could not be reached in time. Check base_url, the network and its "
-                "proxy, or allow more with limits=Limits(connect=...).",
-                retryable=True,
-            )
-        if names & {"UnsupportedProtocol", "InvalidURL", "LocalProtocolError"}:
-            return ConfigurationError(
-                f"The request is not one that HTTP knows: {_last_words(error)}. Check base_url "
-                f"({self._base_url}) and default_headers."
-            )
-        if names & {"DecodingError", "TooManyRedirects"}:
-            return ProtocolError(
-                f"{self.host} sent what is no answer: {_last_words(error)}. Check base_url, and "
-                "any proxy on the way."
-            )
-        if names & {"TransportError", "APIConnectionError", "OSError", "SSLError", "EndOfStream"}:
-            return self._broken() if reading else self._unreachable(error)
-        return ConfigurationError(
-            f"The request could not be made: {type(error).__name__}: {_last_words(error)}. Check "
-            "the arguments of the client and of this call."
-        )
-
-    def _broken(self) -> RequestError:
-        return IncompleteReplyError(
-            f"The connection to {self.host} broke in the middle of the reply; .partial has what "
-            "came. Run it again.",
-            retryable=True,
-        )
-
-    def _unreachable(self, error: Exception) -> RequestError:
-        what, advice = "could not be reached", "Check base_url and the network."
-        words = " ".join(str(each) for each in family(error))
-        causes = list(family(error))
-        if any(isinstance(each, ssl.SSLError) for each in causes) or "[SSL" in words:
-            what = f"cannot be trusted or does not speak TLS ({_last_words(error)})"
-            advice = (
-                "Check that base_url begins with http:// or https:// as the server wants; for a "
-                "certificate of one's own set SSL_CERT_FILE."
-            )
-        elif any(sign in words for sign in _REFUSED):
-            what, advice = "refuses connections", self._advice_on_start()
-        elif _is_unknown_host(causes, words):
-            what, advice = "is not known to this network", "Check base_url for a typing error."
-            if self.host == "api.openai.com":  # nobody has typed that
-                advice = "Are you offline, or behind a proxy (HTTPS_PROXY)?"
-        return APIConnectionError(f"{self.host} {what}. {advice}", retryable=True)
-
-    def _advice_on_start(self) -> str:
-        if not is_loopback(self._base_url):
-            return "Check base_url, and that the server is up."
-        if urlsplit(self._base_url).port == 11434:
-            return "Start Ollama (ollama serve)."
-        return "Start the server, or check the port in base_url."
 
     def _named(self, request_id: str | None) -> str | None:
         return request_id and one_line(self.hide(request_id), _LONGEST_ID)
@@ -334,21 +272,8 @@ def _filtered_categories(said: Any) -> Iterator[str]:
             yield one_line(str(category), 40)
 
 
-def _last_words(error: BaseException) -> str:
-    words = [str(each) for each in family(error) if str(each)]
-    return one_line(words[-1] if words else type(error).__name__, 160).rstrip(".")
-
-
 def _ours_in(error: BaseException | None) -> NbAgentsError | None:
     """An error of ours that came from within the SDK: some of its versions wrap it."""
     while error is not None and not isinstance(error, NbAgentsError):
         error = error.__cause__
     return error
-
-
-# Several addresses that refuse are one error, of no kind of its own.
-_REFUSED = ("refused", "All connection attempts failed", f"[Errno {errno.ECONNREFUSED}]")
-
-
-def _is_unknown_host(causes: Sequence[BaseException], words: str) -> bool:
-    return any(isinstance(each, socket.gaierror) for each in causes) or "Name or service" in words

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nbagents.errors import ProtocolError, RequestTimeoutError
 from nbagents.models._failures import is_quota_exhausted
 from nbagents.models._requests import check_allowed
+from nbagents.models._scheme import check_tls
 
 if TYPE_CHECKING:
     import ssl
@@ -55,12 +56,16 @@ class Progress:
             self.sent = True
             self.connecting = False
 
-    async def abandon(self) -> None:
-        """Close what the HTTP library leaves open when it is cancelled in the TLS handshake."""
+    async def abandon(self) -> bool:
+        """Close what the HTTP library leaves open when it is cancelled in the TLS handshake.
+
+        Return whether it was.
+        """
         bare, self._bare = self._bare, None
         if bare is not None:
             with suppress(Exception):
                 await bare.aclose()
+        return bare is not None
 
 
 progress: ContextVar[Progress | None] = ContextVar("nbagents_progress", default=None)
@@ -101,8 +106,8 @@ def http_client(
             request.extensions["trace"] = here.note
             try:
                 return await self._send_in_time(request, options, here)
-            except BaseException:
-                await here.abandon()
+            except BaseException as error:
+                await check_tls(error, request.url, in_handshake=await here.abandon())
                 raise
 
         async def _send_in_time(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +27,6 @@ from nbagents.messages import LLMMessage, UserMessage
 from nbagents.models._failures import Failures
 from nbagents.models._limits import Limits
 from nbagents.models._openai import OpenAIChatCompletionClient
-from tests.certificates import tls_for_loopback
 from tests.support import Handler, Server, answer, completion, refusal, stream, text
 
 HI: list[LLMMessage] = [UserMessage(content="hi", source="ada")]
@@ -343,18 +341,6 @@ class TestTheWayThere:
         said = "You exceeded your current quota. Please retry in 36.5s."
         error = await failure(refusal(429, said))
         assert (type(error), error.retry_after) == (RateLimitError, 36.5)
-
-    async def test_the_server_does_not_speak_tls(self) -> None:
-        with Server(answer(200, completion())) as server:
-            error = await self.error_at(server.base_url.replace("http:", "https:"))
-        assert isinstance(error, APIConnectionError)
-        assert "TLS" in str(error)
-
-    async def test_the_certificate_is_nobodys(self, tmp_path: Path) -> None:
-        with Server(answer(200, completion()), tls=tls_for_loopback(tmp_path)[0]) as server:
-            error = await self.error_at(server.base_url)
-        assert isinstance(error, APIConnectionError)
-        assert "CERTIFICATE_VERIFY_FAILED" in str(error)
 
     async def test_connecting_takes_too_long(self) -> None:
         with socket.socket() as full:
