@@ -69,12 +69,19 @@ async def turn(person: Any, *replies: Any) -> tuple[list[Any], list[str]]:
         ran.append(what)
         return "changed"
 
+    @tool(side_effects=True)
+    def sign(approve: Any = 0, approved: Any = 0, side_effects: Any = 0, confirm: Any = 0) -> str:
+        """Sign something."""
+        ran.append(approve or approved or side_effects or confirm)
+        return "signed"
+
     @tool
     def read(what: str) -> str:
         """Read something."""
         return what
 
-    agent = ChatAgent(ScriptedClient(*replies, "Done."), tools=[change, read], approve=person)
+    tools = [change, sign, read]
+    agent = ChatAgent(ScriptedClient(*replies, "Done."), tools=tools, approve=person)
     await agent.ask("go")
     told = [
         result.content
@@ -109,6 +116,9 @@ async def test_no_argument_of_the_models_allows_a_call(extra: str) -> None:
     assert ran == []
     ran, _ = await turn(None, calls("change", f'{{"what": 1, {extra}}}'))
     assert ran == []
+    for allows in (Person(allows=False), None):
+        ran, told = await turn(allows, calls("sign", f"{{{extra}}}"))
+        assert (ran, told[0][:9]) == ([], "Not run: ")
 
 
 async def test_what_a_tool_says_is_data_and_allows_nothing() -> None:
