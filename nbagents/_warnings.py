@@ -11,7 +11,10 @@ __all__ = ["warn"]
 
 _HERE = str(Path(__file__).parent)
 # What may stand between a user's line and ours, or below ours where there is no user's line.
-_BETWEEN = ("asyncio", "concurrent", "contextlib", "functools", "threading", "pydantic")
+_BETWEEN = (
+    *("asyncio", "concurrent", "contextlib", "functools", "runpy", "threading"),
+    *("IPython", "decorator", "ipykernel", "ipykernel_launcher", "tornado", "traitlets"),
+)
 
 
 def warn(message: str, category: type[Warning]) -> None:

@@ -1,12 +1,10 @@
-"""Every error nbagents raises on purpose.
+"""Every error nbagents raises on purpose, and its warnings of its own.
 
 The tree::
 
     NbAgentsError
     ├── ConfigurationError            a setting is missing or wrong (also a ValueError)
-    │   ├── HandlerDefinitionError    a handler's annotations are missing or not kept to
-    │   ├── DamagedFileWarning        a file was damaged; what is left of it is used (a warning)
-    │   └── NotKeptWarning            a reply could not be written down; it is given (a warning)
+    │   └── HandlerDefinitionError    a handler's annotations are missing or not kept to
     ├── CassetteMissError             a request that was never recorded, where none may be sent
     ├── BudgetExceededError           the request would cost more than was allowed
     ├── TurnLimitError                a turn took more rounds, calls or seconds than allowed
@@ -31,6 +29,10 @@ The tree::
         ├── ProtocolError             the server's answer is not what the API promises
         │   └── IncompleteReplyError  the reply broke off
         └── RequestCancelledError     a CancellationToken was used (also a CancelledError)
+
+    UserWarning                       told, and the work goes on
+    ├── DamagedFileWarning            a file was damaged; what is left of it is used
+    └── NotKeptWarning                a reply could not be written down; it is given
 
 A message says what happened in one line, then what to do next. The error of the library
 below, where there is one, is the ``__cause__``.
@@ -95,14 +97,6 @@ class ConfigurationError(NbAgentsError, ValueError):
 
 class HandlerDefinitionError(ConfigurationError, AssertionError):
     """A message handler is not annotated, or returns what its annotation rules out."""
-
-
-class DamagedFileWarning(ConfigurationError, UserWarning):  # noqa: N818 - a warning first
-    """A file was damaged: what can be read of it is used. Raised where warnings are errors."""
-
-
-class NotKeptWarning(ConfigurationError, UserWarning):  # noqa: N818 - a warning first
-    """What came could not be written down; it is not lost. Raised where warnings are errors."""
 
 
 class BudgetExceededError(NbAgentsError):
@@ -230,3 +224,11 @@ class IncompleteReplyError(ProtocolError):
 
 class RequestCancelledError(RequestError, CancelledError):
     """The request's cancellation token was used."""
+
+
+class DamagedFileWarning(UserWarning):
+    """A file was damaged: what can be read of it is used."""
+
+
+class NotKeptWarning(UserWarning):
+    """What came could not be written down; it is not lost."""

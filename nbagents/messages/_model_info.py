@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Required, Self, TypedDict
 
+from nbagents._warnings import warn
 from nbagents.errors import ConfigurationError
 
 __all__ = ["ModelCapabilities", "ModelFamily", "ModelInfo", "validate_model_info"]
@@ -127,8 +127,7 @@ def validate_model_info(model_info: Mapping[str, object]) -> None:
                 f"model_info lacks '{key}'; add it (see nbagents.models.ModelInfo)."
             )
     if "structured_output" not in model_info:
-        warnings.warn(
+        warn(
             "model_info lacks 'structured_output'; False is assumed. Add it to be sure.",
             UserWarning,
-            stacklevel=2,
         )

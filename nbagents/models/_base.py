@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from nbagents._keys import Secret
 from nbagents._panels import panel_of
+from nbagents._warnings import warn
 from nbagents.errors import ConfigurationError
 from nbagents.messages import (
     CreateResult,
@@ -165,10 +165,9 @@ class BaseChatClient:
             RequestCancelledError: The token was used.
         """
         if max_consecutive_empty_chunk_tolerance:
-            warnings.warn(
+            warn(
                 "max_consecutive_empty_chunk_tolerance is deprecated and does nothing.",
                 DeprecationWarning,
-                stacklevel=2,
             )
         told = {} if include_usage is None else {"include_usage": include_usage}
         extra_create_args = hidden_arguments(extra_create_args)
@@ -281,9 +280,7 @@ def _info(model: str, info: ModelInfo | None, capabilities: ModelCapabilities | 
     if info is not None and capabilities is not None:
         raise ConfigurationError("model_info and model_capabilities are both given; drop the last.")
     if capabilities is not None:
-        warnings.warn(
-            "model_capabilities is deprecated; use model_info.", DeprecationWarning, stacklevel=4
-        )
+        warn("model_capabilities is deprecated; use model_info.", DeprecationWarning)
         info = ModelInfo(
             vision=capabilities["vision"],
             function_calling=capabilities["function_calling"],
@@ -292,7 +289,7 @@ def _info(model: str, info: ModelInfo | None, capabilities: ModelCapabilities | 
             structured_output=False,
         )
     if info is None:
-        return info_for(model, stacklevel=4)
+        return info_for(model)
     validate_model_info(info)
     return info
 

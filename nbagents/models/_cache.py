@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-import warnings
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from nbagents._warnings import warn
 from nbagents.errors import NotKeptWarning
 from nbagents.messages import (
     CreateResult,
@@ -135,9 +135,7 @@ class _Cache(ClientWrapper):
         try:
             self._store.set(key, json.dumps({"pieces": said, "result": result_of(result, pieces)}))
         except Exception as error:  # noqa: BLE001  (a paid reply is not lost with its copy)
-            warnings.warn(
-                f"The reply is not kept in the cache. {error}", NotKeptWarning, stacklevel=2
-            )
+            warn(f"The reply is not kept in the cache. {error}", NotKeptWarning)
 
     def _hit(self, known: Record, asked: Asked) -> CreateResult:
         result = result_in(known)

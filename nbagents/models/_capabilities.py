@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 import threading
-import warnings
 from dataclasses import dataclass
 
+from nbagents._warnings import warn
 from nbagents.messages import ModelFamily, ModelInfo
 from nbagents.prices import context_window
 
@@ -100,7 +100,7 @@ _warned: set[str] = set()
 _lock = threading.Lock()
 
 
-def info_for(model: str, *, stacklevel: int = 2) -> ModelInfo:
+def info_for(model: str) -> ModelInfo:
     """What ``model`` can do. Of an unknown one too much is believed rather than too little.
 
     Such a model is taken to call functions and to write JSON, and to read images only when its
@@ -108,7 +108,6 @@ def info_for(model: str, *, stacklevel: int = 2) -> ModelInfo:
 
     Args:
         model: The name as it is sent; a provider before a slash and a tag after it are skipped.
-        stacklevel: Whose line the warning names.
     """
     rule = _rule_for(model)
     if rule is not None:
@@ -129,7 +128,7 @@ def info_for(model: str, *, stacklevel: int = 2) -> ModelInfo:
         structured_output=True,
         multiple_system_messages=True,
     )
-    _warn_once(model, info, stacklevel + 1)
+    _warn_once(model, info)
     return info
 
 
@@ -159,15 +158,14 @@ def _rule_for(model: str) -> _Rule | None:
     return next((rule for rule in _RULES if rule.pattern.match(name)), None)
 
 
-def _warn_once(model: str, info: ModelInfo, stacklevel: int) -> None:
+def _warn_once(model: str, info: ModelInfo) -> None:
     with _lock:
         if model in _warned:
             return
         _warned.add(model)
-    warnings.warn(
+    warn(
         f"{model!r} is not a model known here; it is taken to call functions and write JSON, "
         f"{'and' if info['vision'] else 'not'} to read images, and to read {DEFAULT_WINDOW:,} "
         "tokens. Say otherwise with model_info=...",
         UserWarning,
-        stacklevel=stacklevel + 1,
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
+from nbagents._warnings import warn
 from nbagents.errors import BadRequestError
 
 __all__ = ["Concessions"]
@@ -57,11 +57,10 @@ class Concessions:
             return False
         self._calls_without_reasoning.add(model)
         arguments["reasoning_effort"] = "none"
-        warnings.warn(
+        warn(
             f"{model} takes tools over Chat Completions only without reasoning; "
             'reasoning_effort="none" is sent with them.',
             UserWarning,
-            stacklevel=2,
         )
         return True
 

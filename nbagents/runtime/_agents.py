@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, Self, TypeVar, final, overload
 
 from nbagents._cancellation import CancellationToken
+from nbagents._warnings import warn
 from nbagents.errors import ConfigurationError, NotAccessibleError, RuntimeStateError
 from nbagents.runtime._identity import AgentId, AgentMetadata, AgentType, TopicId
 from nbagents.runtime._instantiation import AgentInstantiationContext, registering
@@ -147,12 +147,12 @@ class BaseAgent(ABC, Agent):
 
     async def save_state(self) -> Mapping[str, Any]:
         """Return what the agent remembers: nothing, with a warning, until you override it."""
-        warnings.warn(f"{type(self).__name__} has no save_state of its own.", stacklevel=2)
+        warn(f"{type(self).__name__} has no save_state of its own.", UserWarning)
         return {}
 
     async def load_state(self, state: Mapping[str, Any]) -> None:
         """Take back what `save_state` returned: a warning, until you override it."""
-        warnings.warn(f"{type(self).__name__} has no load_state of its own.", stacklevel=2)
+        warn(f"{type(self).__name__} has no load_state of its own.", UserWarning)
 
     async def close(self) -> None:
         """Let go of what the agent holds: nothing, until you override it."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, Protocol, TypeVar
 
 from nbagents._cancellation import CancellationToken
+from nbagents._warnings import warn
 from nbagents.errors import CantHandleException, HandlerDefinitionError, RuntimeStateError
 from nbagents.runtime._agents import BaseAgent, subscribe
 from nbagents.runtime._identity import AgentId, AgentType, TopicId
@@ -95,7 +95,7 @@ class ClosureAgent(BaseAgent, ClosureContext):
         if self._unknown_type_policy == "error":
             raise CantHandleException(said)
         if self._unknown_type_policy == "warn":
-            warnings.warn(said, stacklevel=1)
+            warn(said, UserWarning)
         return None
 
     async def save_state(self) -> Mapping[str, Any]:

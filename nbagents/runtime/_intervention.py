@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Awaitable
 from typing import Any, Protocol, final
 
+from nbagents._warnings import warn
 from nbagents.errors import MessageDroppedException
 from nbagents.runtime._identity import AgentId
 from nbagents.runtime._message_context import MessageContext
@@ -79,10 +79,9 @@ async def intervened(answer: Awaitable[Any], message: Any, where: str) -> Any:
             f"{where} dropped a message ({type(message).__name__}); nobody has handled it."
         )
     if changed is None and message is not None:
-        warnings.warn(
+        warn(
             f"{where} returned None, which changes nothing; return the message, or DropMessage.",
             RuntimeWarning,
-            stacklevel=2,
         )
         return message
     return changed

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from nbagents.errors import DamagedFileWarning
 from nbagents.messages import RequestUsage
-from nbagents.models._cassette.deck import REPORT
+from nbagents.models._cassette.deck import REPORT, Deck
 from nbagents.models._cassette.lines import Record
 from nbagents.models._cassette.switch import CASSETTE, IF_THERE, MODE, eject
 from nbagents.models._cassette.tape import read_tape, shown
@@ -30,6 +31,7 @@ __all__ = [
     "complain",
     "in_use",
     "summary",
+    "tell_damage",
 ]
 
 FOLDER = "cassettes"
@@ -85,6 +87,15 @@ class Use:
         }
         return {path: records for path, records in left.items() if records}
 
+    def damage(self) -> list[str]:
+        """What is wrong with the cassettes, a text each."""
+        paths = {self.expected, *(Path(event["cassette"]) for event in self._events())}
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", DamagedFileWarning)
+            for path in sorted(paths):
+                Deck(path, "replay")
+        return [str(warning.message) for warning in told]
+
     def _events(self) -> Iterator[dict[str, Any]]:
         for line in self.report.read_text(encoding="utf-8").splitlines():
             yield json.loads(line)
@@ -123,6 +134,15 @@ def in_use(path: Path, folder: Path, *, record: bool, if_there: bool = False) ->
             else:
                 os.environ[name] = value
         eject()
+
+
+def tell_damage(use: Use, *, strict: bool) -> None:
+    """Warn of cassettes that are damaged, or were changed by hand; or fail."""
+    damage = use.damage()
+    if damage and strict:
+        pytest.fail("\n".join(damage), pytrace=False)
+    for said in damage:
+        warnings.warn(said, DamagedFileWarning, stacklevel=2)
 
 
 def complain(use: Use, *, strict: bool) -> None:

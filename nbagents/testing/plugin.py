@@ -48,8 +48,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--nbagents-strict",
         action="store_true",
-        help="fail where a cassette is not there, or holds recordings that nothing asks for any "
-        "more",
+        help="fail where a cassette is not there, is damaged, or holds recordings that nothing "
+        "asks for any more",
     )
     parser.addini("nbagents_requests", text, default="")
 
@@ -262,11 +262,13 @@ def _folder_of(config: pytest.Config) -> Path:
 def _end(config: pytest.Config, use: Use, *, whole: bool) -> None:
     """Look at what was used of a cassette; what a part of the tests left is no news."""
     from nbagents.errors import ConfigurationError
-    from nbagents.testing._cassettes import complain
+    from nbagents.testing._cassettes import complain, tell_damage
 
+    strict = config.getoption("--nbagents-strict")
     try:
         config.stash.setdefault(_recorded, []).extend(use.recorded())
+        tell_damage(use, strict=strict)
         if whole:
-            complain(use, strict=config.getoption("--nbagents-strict"))
+            complain(use, strict=strict)
     except ConfigurationError as error:  # the file is none
         pytest.fail(str(error), pytrace=False)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
-import warnings
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from nbagents._warnings import warn
 from nbagents.errors import ConfigurationError, NotKeptWarning
 from nbagents.prices import in_dollars
 from nbagents.usage._frame import frame_of
@@ -114,7 +114,7 @@ class UsageLedger:
                     file.append([record])
                 except ConfigurationError as error:
                     waits = "What the request took is in the ledger, and waits to be kept."
-                    warnings.warn(f"{error} {waits}", NotKeptWarning, stacklevel=3)
+                    warn(f"{error} {waits}", NotKeptWarning)
 
             def end() -> None:
                 with self._lock:

@@ -11,6 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from nbagents.models._cassette.lines import Record
 from nbagents.testing import LoopbackServer
 from tests.testing.recorded import CELLS, connected
 
@@ -169,3 +170,25 @@ def test_plain_tests_replay_a_cassette_of_their_own(
     outcome("--nbagents-strict").assert_outcomes(passed=2)
     files = sorted(path.name for path in (module.parent / "cassettes/test_talk").iterdir())
     assert files == ["test_it-a.jsonl", "test_it-b-c.jsonl"]
+
+
+def test_a_record_that_was_changed_by_hand_is_a_warning_and_a_failure_when_strict(
+    project: Path, run: Callable[..., pytest.RunResult]
+) -> None:
+    cassette = project / "cassettes" / "tour.jsonl"
+    _edit(cassette, '"latency": ', '"latency": 1')
+    lax = run()
+    lax.assert_outcomes(passed=len(CELLS), warnings=1)
+    lax.stdout.fnmatch_lines(["*DamagedFileWarning: Line [0-9]* of the cassette *delete its*"])
+    strict = run("--nbagents-strict")
+    strict.assert_outcomes(passed=len(CELLS), errors=1)
+
+
+def test_what_is_recorded_is_named_in_words_when_it_has_parts() -> None:
+    parts = [
+        {"type": "text", "text": "What is in it?"},
+        {"type": "image_url", "image_url": {"url": "sha256:0"}},
+        {"type": "text", "text": "df: 3 rows"},
+    ]
+    record = Record({"messages": [{"role": "user", "content": parts}]}, (), "result", {})
+    assert record.prompt == "What is in it? [image] df: 3 rows"

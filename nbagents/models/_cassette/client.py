@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from copy import copy
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
+from nbagents._warnings import warn
 from nbagents.errors import (
     ConfigurationError,
     IncompleteReplyError,
@@ -162,8 +163,7 @@ class CassetteClient(ClientWrapper):
         try:
             result = await self._client.create(messages, **arguments)
         except RequestError as error:
-            self._note_failure(request, (), error)
-            raise
+            raise self._noted(request, (), error) from error.__cause__
         waited = perf_counter() - started
         pieces = tuple(piece._replace(after=waited) for piece in pieces_of(result)[:1])
         pieces += pieces_of(result)[1:]
@@ -189,8 +189,7 @@ class CassetteClient(ClientWrapper):
                         before = now
                     yield event
         except RequestError as error:
-            self._note_failure(request, pieces, error)
-            raise
+            raise self._noted(request, pieces, error) from error.__cause__
         except GeneratorExit:
             self._note_left(request, pieces)
             raise
@@ -201,15 +200,18 @@ class CassetteClient(ClientWrapper):
         try:
             self._deck.add(record, self._keys)
         except ConfigurationError as error:  # the reply was paid for: it is given all the same
-            warnings.warn(f"The reply is not recorded. {error}", NotKeptWarning, stacklevel=2)
+            warn(f"The reply is not recorded. {error}", NotKeptWarning)
 
-    def _note_failure(
+    def _noted(
         self, request: dict[str, Any], pieces: Sequence[Piece], error: RequestError
-    ) -> None:
-        if is_about_the_request(error):
-            # What is raised now is what will be raised again: the server is not named.
-            error.args = (without_host(str(error), getattr(self._plain, "endpoint", "")),)
-            self._note(Record(request, tuple(pieces), "error", error_of(error, pieces)))
+    ) -> RequestError:
+        """The error to raise: the one that will be raised again, so it does not name the server."""
+        if not is_about_the_request(error):
+            return error
+        nameless = copy(error)
+        nameless.args = (without_host(str(error), getattr(self._plain, "endpoint", "")),)
+        self._note(Record(request, tuple(pieces), "error", error_of(nameless, pieces)))
+        return nameless
 
     def _note_left(self, request: dict[str, Any], pieces: Sequence[Piece]) -> None:
         if pieces:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import threading
-import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
+from nbagents._warnings import warn
 from nbagents.errors import CassetteMissError, ConfigurationError, DamagedFileWarning
 from nbagents.models._cassette.file import append, begin_anew, check_writable
 from nbagents.models._cassette.lines import Record
@@ -222,15 +222,15 @@ class Deck:
         self._unwritten.clear()
 
     def _tell_damage(self) -> None:
-        if not self._tape.damage:
+        # Under pytest the plugin tells it: in a cell it would be an output that was not saved.
+        if not self._tape.damage or REPORT in os.environ:
             return
         (number, why), *others = self._tape.damage
         more = f" ({len(others)} more like it)" if others else ""
-        warnings.warn(
+        warn(
             f"Line {number} of the cassette {shown(self.path)} cannot be trusted: {why}{more}. "
             "What else it holds is used. Correct it, or delete the record and record it again.",
             DamagedFileWarning,
-            stacklevel=3,
         )
 
     def _key(self, request: Mapping[str, Any]) -> str:

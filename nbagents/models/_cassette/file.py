@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from nbagents._warnings import warn
 from nbagents.errors import ConfigurationError, DamagedFileWarning
 from nbagents.models._cassette.lines import LAST, line_in
 from nbagents.models._cassette.tape import shown
@@ -32,13 +32,15 @@ def append(path: Path, records: bytes, header: bytes) -> None:
         with _held(path) as (file, locked):
             size = os.fstat(file).st_size
             whole = _length_of_whole(file, size)
-            if whole < size and locked:
+            is_cut = whole < size and locked
+            if is_cut:
                 os.ftruncate(file, whole)
-                _tell_cut(path)
                 size = whole
             _write(file, size, _before(file, size, header) + records)
     except OSError as error:
         raise _unwritable(path, error) from error
+    if is_cut:
+        _tell_cut(path)
 
 
 def begin_anew(path: Path, content: bytes) -> None:
@@ -47,11 +49,12 @@ def begin_anew(path: Path, content: bytes) -> None:
     Raises:
         ConfigurationError: It cannot be written; what was there still is.
     """
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    real = path.resolve()  # not the link to it
+    fresh = real.with_name(f"{real.name}.{os.getpid()}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        real.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_bytes(content)
-        fresh.replace(path)
+        fresh.replace(real)
     except OSError as error:
         with suppress(OSError):
             fresh.unlink()
@@ -59,19 +62,20 @@ def begin_anew(path: Path, content: bytes) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """See that there is something to write to, before a reply is paid for.
+    """See that there can be something to write to, before a reply is paid for; nothing is made.
 
     Raises:
-        ConfigurationError: There is not.
+        ConfigurationError: There cannot.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            os.close(os.open(path, os.O_WRONLY))
-        elif not os.access(path.parent, os.W_OK, effective_ids=_EFFECTIVE):
-            raise PermissionError(0, "nothing may be written into its folder")
-    except OSError as error:
+        there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    except OSError as error:  # a folder that may not be looked into
         raise _unwritable(path, error) from error
+    what = ("file", there.is_file()) if there == path else ("folder", there.is_dir())
+    if not what[1]:
+        raise _unwritable(path, OSError(0, f"{shown(there)} is not a {what[0]}"))
+    if not os.access(there, os.W_OK, effective_ids=_EFFECTIVE):
+        raise _unwritable(path, OSError(0, f"the {what[0]} {shown(there)} may not be written"))
 
 
 @contextmanager
@@ -160,11 +164,10 @@ def _write(file: int, size: int, data: bytes) -> None:
 
 
 def _tell_cut(path: Path) -> None:
-    warnings.warn(
+    warn(
         f"The last record of the cassette {shown(path)} was unfinished, as the process that wrote "
         "it was stopped; it has been cut off.",
         DamagedFileWarning,
-        stacklevel=3,
     )
 
 

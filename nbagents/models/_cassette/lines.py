@@ -92,10 +92,11 @@ class Record:
 
     @property
     def prompt(self) -> str:
-        """What was said last, as text."""
+        """What was said last, in words; an image is ``[image]``."""
         messages = self.request.get("messages") or [{}]
         said = messages[-1].get("content") or ""
-        return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+        parts = said if isinstance(said, list) else [said]
+        return " ".join(map(_words_of, parts))
 
     @property
     def reply(self) -> str:
@@ -105,6 +106,14 @@ class Record:
             return text
         said = self.details.get("content") or self.details.get("message") or ""
         return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+
+
+def _words_of(part: Any) -> str:
+    """What a part of a message says, as far as it says anything."""
+    if isinstance(part, dict):
+        kind = str(part.get("type", "part")).removesuffix("_url")
+        part = part.get("text", f"[{kind}]")
+    return str(part)
 
 
 class Line(NamedTuple):

@@ -20,6 +20,7 @@ no other record.
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -82,13 +83,18 @@ def read_tape(path: Path) -> Tape:
         ConfigurationError: The file is no cassette.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would let us wait for ever
+            raise _unreadable(path, "it is not a file")
         data = path.read_bytes()
     except FileNotFoundError:
         return Tape()
     except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+    if data.startswith((BOM_UTF16_BE, BOM_UTF16_LE)):
         raise ConfigurationError(
-            f"The cassette {shown(path)} cannot be read: {error.strerror}."
-        ) from error
+            f"{shown(path)} is no cassette that nbagents reads: it is written in UTF-16; save it "
+            "as UTF-8."
+        )
     lines = list(lines_in(data))
     if not lines:
         return Tape()
@@ -130,6 +136,10 @@ def shown(path: Path) -> str:
 
 def _is_header_cut(data: bytes) -> bool:
     return b"\n" not in data and (data.startswith(_BEGINNING) or _BEGINNING.startswith(data))
+
+
+def _unreadable(path: Path, why: str) -> ConfigurationError:
+    return ConfigurationError(f"The cassette {shown(path)} cannot be read: {why}.")
 
 
 def _begun(lines: Sequence[Line], path: Path) -> Tape:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import warnings
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from nbagents.errors import (
     ConfigurationError,
     DamagedFileWarning,
     NbAgentsError,
+    QuotaExceededError,
 )
 from nbagents.messages import CreateResult, UserMessage
 from nbagents.models import RecordingChatCompletionClient, ReplayChatCompletionClient
@@ -58,6 +60,10 @@ def spoil(path: Path, change: Callable[[bytes], bytes]) -> None:
     before = path.read_bytes()
     assert change(before) != before
     path.write_bytes(change(before))
+
+
+async def reply_in(path: Path, text: str) -> str:
+    return (await ReplayChatCompletionClient.from_cassette(path).create(say(text))).text
 
 
 async def replayed(path: Path) -> tuple[dict[str, str], list[str]]:
@@ -183,7 +189,7 @@ async def test_a_value_of_another_type_is_told(path: Path, old: bytes, new: byte
 )
 async def test_rules_that_are_none_are_told(path: Path, rules: str, why: str) -> None:
     spoil(path, lambda data: data.replace(b'["addresses"]', rules.encode()))
-    with pytest.raises(ConfigurationError, match=why):
+    with pytest.warns(DamagedFileWarning, match=why):
         ReplayChatCompletionClient.from_cassette(path)
 
 
@@ -291,3 +297,69 @@ def test_what_no_server_can_have_reported_is_no_reply(change: dict[str, Any]) ->
     details = {"usage": {"prompt_tokens": 1, "completion_tokens": 1}, "finish_reason": "stop"}
     assert can_be_played(Record({}, (), "result", details | {"content": "hi"}))
     assert not can_be_played(Record({}, (), "result", details | {"content": "hi"} | change))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "UTF-16"])
+async def test_what_is_no_file_or_no_utf_8_is_told_at_once(path: Path, kind: str) -> None:
+    place = path.with_name("other.jsonl")
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+    elif kind == "device":
+        place.symlink_to(os.devnull)
+    else:
+        write(place, bytes_of(path).decode().encode("utf-16"))
+    said = "written in UTF-16; save it as UTF-8" if kind == "UTF-16" else "it is not a file"
+    for mode in ("replay", "auto", "record"):
+        with pytest.raises(ConfigurationError, match=said):
+            RecordingChatCompletionClient(ScriptedClient(), place, mode=mode)  # type: ignore[arg-type]
+
+
+async def test_through_a_link_the_file_itself_is_recorded_into(path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "elsewhere" / "link.jsonl"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    for mode in ("auto", "record"):
+        recording = RecordingChatCompletionClient(ScriptedClient("new"), link, mode=mode)  # type: ignore[arg-type]
+        await recording.create(say(mode))
+        assert link.is_symlink()
+        assert await reply_in(path, mode) == "new"
+
+
+async def test_what_git_made_of_the_ends_of_lines_is_replayed_and_recorded_into(path: Path) -> None:
+    spoil(path, lambda data: data.replace(b"\n", b"\r\n"))
+    assert await replayed(path) == (WHOLE, [])
+    recording = RecordingChatCompletionClient(ScriptedClient("Fifth."), path, mode="auto")
+    await recording.create(say("five"))
+    assert await replayed(path) == (WHOLE, [])
+    assert await reply_in(path, "five") == "Fifth."
+
+
+async def test_what_is_asked_before_it_is_paid_for_makes_no_folder(tmp_path: Path) -> None:
+    path = tmp_path / "far" / "away.jsonl"
+    recording = RecordingChatCompletionClient(
+        ScriptedClient(BadRequestError("No."), QuotaExceededError("Empty."), "yes"), path
+    )
+    recording._direct._deck.check_writable()
+    with pytest.raises(BadRequestError):
+        await RecordingChatCompletionClient(
+            ScriptedClient(BadRequestError("No.")), path, mode="live"
+        ).create(say("Hi"))
+    assert not path.parent.exists()
+    (tmp_path / "far").write_text("a file where a folder should be", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"far is not a folder\. Choose another file"):
+        await recording.create(say("Hi"))
+
+
+async def test_the_error_that_is_raised_is_left_as_it_is(tmp_path: Path) -> None:
+    error = BadRequestError("http://model.example/v1 says no.", status=400, request_id="r-1")
+    error.__cause__ = cause = ValueError("the library's")
+    client = ScriptedClient(error)
+    client.endpoint = "http://model.example/v1"  # type: ignore[attr-defined]
+    recording = RecordingChatCompletionClient(client, tmp_path / "tour.jsonl")
+    with pytest.raises(BadRequestError, match=r"^The server says no\.$") as raised:
+        await recording.create(say("Hi"))
+    assert str(error) == "http://model.example/v1 says no."
+    assert (raised.value.status, raised.value.request_id) == (400, "r-1")
+    assert raised.value.__cause__ is cause
