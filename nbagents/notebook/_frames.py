@@ -13,6 +13,8 @@ from nbagents._mode import is_final
 
 __all__ = ["listing", "must_not_vary"]
 
+_WIDEST = 120  # characters of a text that a cell of a table shows
+
 
 def listing(frame: pd.DataFrame, none: str, *, hidden: Sequence[str] = ()) -> pd.DataFrame:
     """Return the frame as one that shows what is not known as nothing.
@@ -49,11 +51,16 @@ class _Listing(pd.DataFrame):
         return pd.DataFrame(blanks).drop(columns=list(self.hidden))
 
     def __repr__(self) -> str:
-        return repr(self._with_blanks()) if len(self) else self.none
+        if not len(self):
+            return self.none
+        # A narrow terminal shows the columns in blocks rather than not all of them.
+        with pd.option_context("display.max_columns", None):
+            return repr(self._with_blanks())
 
     def _repr_html_(self) -> str:
         if not len(self):
             return f"<p>{escape(self.none)}</p>"
         # Dollar signs in what was said are no formulas: JupyterLab's typesetter shall pass by.
-        table = cast("Any", self._with_blanks())._repr_html_()
+        with pd.option_context("display.max_colwidth", _WIDEST):
+            table = cast("Any", self._with_blanks())._repr_html_()
         return f'<div class="mathjax_ignore tex2jax_ignore">{table}</div>'

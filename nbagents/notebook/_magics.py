@@ -122,7 +122,8 @@ class ChatMagics(ChatSettings, Magics):
 
         _nothing_on(line, "%usage", "nbagents.ledger.to_frame() has all columns")
         hidden = _VARYING if must_not_vary() else []
-        return listing(ledger.to_frame()[_USAGE], "No requests yet.", hidden=hidden)
+        frame = ledger.to_frame()[_USAGE].round({"seconds": 2})
+        return listing(frame, "No requests yet.", hidden=hidden)
 
     @line_magic
     def agents(self, line: str) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_notebook
 
-from nbagents.testing import LoopbackServer, error
+from nbagents.testing import LoopbackServer, chunk, error, stream
 
 pytestmark = pytest.mark.kernel
 
@@ -79,6 +79,23 @@ def test_a_terminal_gets_the_text_once_and_a_line_of_usage(server: LoopbackServe
     assert "Four of course." in shown
     assert "gpt-4o" in shown
     assert "\x1b[31m" not in shown
+
+
+def test_a_terminal_shows_json_without_a_fence_and_each_call(server: LoopbackServer) -> None:
+    wanted = {"name": "add", "arguments": '{"a": 2}'}
+    call = {"index": 0, "id": "1", "type": "function", "function": wanted}
+    server.will_reply('{"four": 4}', stream(chunk(None, "tool_calls", tool_calls=[call])), "Four.")
+    shown = _terminal(
+        "%load_ext nbagents",
+        "%chat -m gpt-4o --format json What is 2 + 2?",
+        "def add(a: int) -> int:\n    'Add 2.'\n    return a + 2",
+        "%chat adder --new -m gpt-4o --tools add What is 2 + 2?",
+        "%usage",
+    )
+    assert '\n{"four": 4}\n' in f"\n{shown}"
+    assert "(calls add(a=2))\nFour.\n" in shown
+    assert "thinking" not in shown
+    assert "completion_tokens" in shown
 
 
 def test_a_terminal_shows_a_mistake_in_one_line(server: LoopbackServer) -> None:
