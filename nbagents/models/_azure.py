@@ -65,7 +65,8 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
 
     All but the construction is as for `OpenAIChatCompletionClient`. Of ``api_key``,
     ``azure_ad_token`` and ``azure_ad_token_provider`` one is given; without any, the
-    environment's ``AZURE_OPENAI_AD_TOKEN`` or else ``AZURE_OPENAI_API_KEY`` counts.
+    environment's ``AZURE_OPENAI_AD_TOKEN`` or else ``AZURE_OPENAI_API_KEY`` counts, as it is set
+    when a request is made.
 
     Args:
         model: The model's name, such as ``"gpt-4o"``; it tells what the deployment can do.

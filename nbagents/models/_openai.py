@@ -55,8 +55,8 @@ class OpenAIChatCompletionClient(BaseChatClient):
     Args:
         model: The model's name. Any will do; one that is not known here gets sensible
             capabilities, and one warning.
-        api_key: The key, or a coroutine function that returns one; else ``OPENAI_API_KEY``. A
-            server on this machine needs none.
+        api_key: The key, or a coroutine function that returns one; else ``OPENAI_API_KEY``, as
+            it is set when a request is made. A server on this machine needs none.
         base_url: The server; else ``OPENAI_BASE_URL``, else OpenAI. ``http://localhost:11434/v1``
             is Ollama. A user and password in it, as in ``https://user:password@host/v1``, are
             sent as the header ``Authorization: Basic ...``.

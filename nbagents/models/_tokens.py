@@ -70,7 +70,8 @@ class Tokens:
         self._given = given
         self._newest = Secret("")
         self._fresh_until = 0.0
-        self._under_way: tuple[_Questions, _Questions] = (WeakKeyDictionary(), WeakKeyDictionary())
+        self._asking: _Questions = WeakKeyDictionary()
+        self._renewing: _Questions = WeakKeyDictionary()
 
     async def __call__(self) -> str:
         """The token for a request.
@@ -99,24 +100,28 @@ class Tokens:
         except Exception as error:
             words = f"{type(error).__name__}: {' '.join(str(error).split())[:220]}"
             raise self._failed(f"failed: {words}", f"{words} {error}") from error
+        token = self._token_in(answer)
+        self._newest = Secret(token)
+        self._fresh_until = _fresh_until(answer) if self._scopes else 0.0
+        if all(token != known.reveal() for known in self._given):
+            self._given.append(self._newest)
+            del self._given[_REMEMBERED:-_REMEMBERED]  # what stands first was given by the user
+        return token
+
+    def _token_in(self, answer: Any) -> str:
         given = getattr(answer, "token", answer) if self._scopes else answer
         token = given.strip() if isinstance(given, str) else ""
         if not token:
             raise self._failed("gave no token.")
         if not token.isascii() or not token.isprintable():
             raise self._failed("gave what no HTTP header can carry.")
-        if all(token != known.reveal() for known in self._given):
-            self._given.append(Secret(token))
-            del self._given[_REMEMBERED:-_REMEMBERED]  # what stands first was given by the user
-        self._newest = Secret(token)
-        self._fresh_until = _fresh_until(answer) if self._scopes else 0.0
         return token
 
     async def _answer(self, *, renew: bool) -> Any:
         claims = {"claims": _NOT_BEFORE % time.time()} if renew else {}
         if _is_async(self._ask):
             return await self._ask(*self._scopes, **claims)
-        under_way = self._under_way[renew]
+        under_way = self._renewing if renew else self._asking
         said, error = await self._shared(under_way, lambda: self._ask(*self._scopes, **claims))
         if error is not None:
             raise error
