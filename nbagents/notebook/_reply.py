@@ -96,7 +96,8 @@ class Reply:
         if chunk.kind == "reasoning":
             self._reasoning.add(chunk)
         else:
-            if not self._text and opening(self._shown):
+            # What grows in a notebook is Markdown; a terminal shows the text as it is.
+            if not self._text and self._display.mode == "live" and opening(self._shown):
                 self._display.feed(StreamChunk(opening(self._shown)))
             self._text.add(chunk)
         self._display.feed(chunk)
@@ -107,11 +108,18 @@ class Reply:
         for call in message.content:
             self._calls[call.id] = call
             self._sections[call.id] = Section(f"calls {call.name}", calls_markdown([call]))
-            self._display.feed(StreamChunk(f"\n\ncalls {call.name} …\n\n", "reasoning"))
+            self._announce(call)
         # What the model says next is a paragraph of its own.
         if self._text and self._shown == "markdown":
             self._text.add("\n\n")
             self._display.feed(StreamChunk("\n\n"))
+
+    def _announce(self, call: FunctionCall) -> None:
+        if self._display.mode == "terminal":
+            start = "\n" if self._text else ""
+            self._display.feed(f"{start}(calls {_cut(call_line(call))})\n")
+        else:
+            self._display.feed(StreamChunk(f"\n\ncalls {call.name} …\n\n", "reasoning"))
 
     def _answer(self, message: FunctionExecutionResultMessage) -> None:
         for answer in message.content:
