@@ -13,11 +13,11 @@ import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from nbagents.models._gate import Gate, most_at_once
 from nbagents.models._http import Progress, progress, tls_context
-from nbagents.models._lanes import Lane, Lanes, most_at_once
 from nbagents.models._logs import our_request, redact_logs
 from nbagents.models._secrets import revealed
 
@@ -32,8 +32,23 @@ __all__ = ["Connections", "Place", "create_method", "import_sdk"]
 Build = Callable[[], "AsyncOpenAI"]
 
 
+@dataclass(slots=True)
+class _Home:
+    """What one event loop has.
+
+    Attributes:
+        client: The SDK client.
+        keeper: Closes it with the loop.
+        gate: How many requests may run.
+    """
+
+    client: AsyncOpenAI
+    keeper: AsyncGenerator[None]
+    gate: Gate
+
+
 class Connections:
-    """The SDK clients of one model client.
+    """The SDK clients of one model client, one per event loop.
 
     Args:
         build: Makes an SDK client for the running loop.
@@ -46,41 +61,40 @@ class Connections:
         self._build = build
         self._owned = owned
         self._lock = threading.Lock()
-        self._of_loop: dict[asyncio.AbstractEventLoop, Lanes] = {}
+        self._of_loop: dict[asyncio.AbstractEventLoop, _Home] = {}
 
     async def enter(self) -> Place:
         """Wait until a request may run on the running loop, which most of the time is at once."""
         loop = asyncio.get_running_loop()
-        lanes = self._of_loop.get(loop)
-        if lanes is None:
+        home = self._of_loop.get(loop)
+        if home is None:
             if not _imported:
                 # In a thread: it may take a second, and the loop must hear a cancellation.
                 await asyncio.to_thread(import_sdk)
-            lanes = await self._open(loop)
-        return Place(lanes, await lanes.enter(), guarded=self._owned)
+            home = await self._open(loop)
+        await home.gate.enter()
+        return Place(home.client, home.gate, guarded=self._owned)
 
     async def close(self) -> None:
         """Close the connections of every loop; a later request opens new ones."""
         with self._lock:
             kept = list(self._of_loop.items())
             self._of_loop.clear()
-        for loop, lanes in kept:
-            for lane in lanes.all:
-                await _close_on(loop, lane)
+        for loop, home in kept:
+            await _close_on(loop, home.keeper)
 
-    async def _open(self, loop: asyncio.AbstractEventLoop) -> Lanes:
+    async def _open(self, loop: asyncio.AbstractEventLoop) -> _Home:
         with self._lock:
             for ended in [each for each in self._of_loop if each.is_closed()]:
                 del self._of_loop[ended]
-            lanes = self._of_loop.get(loop)
-            if lanes is not None:
-                return lanes
-            first = _lane(self._build, self._owned, weakref.ref(self), loop)
-            # Further ones must not hold this object, which ends them when it is let go.
-            add = partial(_lane, self._build, self._owned) if self._owned else None
-            lanes = self._of_loop[loop] = Lanes(first, add, most_at_once())
-        await anext(first.keeper)
-        return lanes
+            home = self._of_loop.get(loop)
+            if home is not None:
+                return home
+            client = self._build()
+            keeper = _keep(weakref.ref(self), loop, client if self._owned else None)
+            home = self._of_loop[loop] = _Home(client, keeper, Gate(most_at_once()))
+        await anext(keeper)
+        return home
 
     def _forget(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._lock:
@@ -91,16 +105,16 @@ class Place:
     """Where one request runs; `leave` is owed.
 
     Args:
-        lanes: Those of the loop.
-        lane: The one to take.
-        guarded: Whether its HTTP client is ours, which tells how far a request has come.
+        client: The SDK client of the loop.
+        gate: What it has been let through.
+        guarded: Whether the HTTP client is ours, which tells how far a request has come.
     """
 
-    __slots__ = ("_guarded", "_lane", "_lanes", "_progress")
+    __slots__ = ("_client", "_gate", "_guarded", "_progress")
 
-    def __init__(self, lanes: Lanes, lane: Lane, *, guarded: bool) -> None:
-        self._lanes = lanes
-        self._lane = lane
+    def __init__(self, client: AsyncOpenAI, gate: Gate, *, guarded: bool) -> None:
+        self._client = client
+        self._gate = gate
         self._guarded = guarded
         self._progress = Progress()
 
@@ -131,7 +145,7 @@ class Place:
             "timeout": httpx2.Timeout(None, connect=limits.connect, read=limits.first_byte),
         }
         body |= body.pop("extra_body", None) or {}
-        post: Any = self._lane.client.post  # its options are typed by what is not public
+        post: Any = self._client.post  # its options are typed by what is not public
         with our_request():
             response = await post(
                 "/chat/completions",
@@ -143,27 +157,16 @@ class Place:
             )
         return cast("httpx2.Response", response)
 
-    async def leave(self) -> None:
+    def leave(self) -> None:
         """Let another request run; the response is closed."""
-        await self._lanes.leave(self._lane)
-
-
-def _lane(
-    build: Build,
-    owned: bool,
-    owner: weakref.ref[Connections] | None = None,
-    loop: asyncio.AbstractEventLoop | None = None,
-) -> Lane:
-    """Make an SDK client; with the first one of a loop its ``owner`` forgets the loop."""
-    client = build()
-    return Lane(client, _keep(owner, loop, client if owned else None))
+        self._gate.leave()
 
 
 async def _keep(
-    owner: weakref.ref[Connections] | None,
-    loop: asyncio.AbstractEventLoop | None,
+    owner: weakref.ref[Connections],
+    loop: asyncio.AbstractEventLoop,
     client: AsyncOpenAI | None,
-) -> AsyncGenerator[None, None]:
+) -> AsyncGenerator[None]:
     """Wait for the end: a loop closes its asynchronous generators before it ends.
 
     It closes those that are garbage too, so the sockets also go with the model client.
@@ -171,20 +174,20 @@ async def _keep(
     try:
         yield
     finally:
-        connections = owner() if owner is not None else None
-        if connections is not None and loop is not None:
+        connections = owner()
+        if connections is not None:
             connections._forget(loop)
         if client is not None:
             await client.close()
 
 
-async def _close_on(loop: asyncio.AbstractEventLoop, lane: Lane) -> None:
+async def _close_on(loop: asyncio.AbstractEventLoop, keeper: AsyncGenerator[None]) -> None:
     """Close a loop's connections on that loop; one that stands still does it when it goes on."""
     if loop is asyncio.get_running_loop():
-        await lane.keeper.aclose()
+        await keeper.aclose()
     elif loop.is_running():
         with suppress(RuntimeError):
-            closing = asyncio.run_coroutine_threadsafe(lane.keeper.aclose(), loop)
+            closing = asyncio.run_coroutine_threadsafe(keeper.aclose(), loop)
             await asyncio.wrap_future(closing)
 
 
@@ -199,7 +202,7 @@ def create_method() -> Callable[..., Any]:
 _NEEDED = (
     "openai",
     "h11",
-    "nbagents.models._network",
+    "nbagents.models._pool",
 )
 
 _imported = False

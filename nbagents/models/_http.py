@@ -164,9 +164,9 @@ def _network(connections: httpx2.Limits) -> httpx2.AsyncBaseTransport | None:
 
     if not {"http", "https", "all"}.isdisjoint(getproxies()):
         return None
-    from nbagents.models._network import NetworkTransport
+    from nbagents.models._pool import PooledTransport
 
-    return NetworkTransport(connections, tls_context())
+    return PooledTransport(tls_context(), connections)
 
 
 def _too_late(request: httpx2.Request, first_byte: float | None, patience: _Patience) -> Exception:

@@ -18,9 +18,8 @@ from ipaddress import ip_address
 from typing import Any, TypeVar, cast
 
 import httpcore2
-import httpx2
 
-__all__ = ["NetworkTransport"]
+__all__ = ["Network"]
 
 T = TypeVar("T")
 
@@ -29,26 +28,7 @@ _SECOND_TRY = 0.25
 """Seconds after which a host's next address is tried beside the first: RFC 8305, section 8."""
 
 
-class NetworkTransport(httpx2.AsyncHTTPTransport):
-    """The HTTP library's transport, without a proxy, over asyncio's network.
-
-    Args:
-        limits: How many connections there may be, and how long idle ones are kept.
-        tls: Which certificates are trusted.
-    """
-
-    def __init__(self, limits: httpx2.Limits, tls: ssl.SSLContext) -> None:
-        super().__init__(verify=tls, limits=limits)
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=tls,
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive_connections,
-            keepalive_expiry=limits.keepalive_expiry,
-            network_backend=_Network(),
-        )
-
-
-class _Network(httpcore2.AsyncNetworkBackend):
+class Network(httpcore2.AsyncNetworkBackend):
     """Opens connections on the running loop."""
 
     async def connect_tcp(

@@ -50,12 +50,12 @@ async def test_a_connection_outlives_a_pause_that_the_sdk_would_not_sit_out() ->
     with Server(answer(200, completion())) as server:
         async with client_of(server) as client:
             await client.create(HI)
-            (lanes,) = client._direct._connections._of_loop.values()
-            pool = lanes.all[0].client._client._transport._pool  # type: ignore[attr-defined]
-            assert pool._keepalive_expiry == KEEP_ALIVE
+            (home,) = client._direct._connections._of_loop.values()
+            pool = home.client._client._transport._pool  # type: ignore[attr-defined]
+            assert pool._keep_alive == KEEP_ALIVE
             assert KEEP_ALIVE >= 120
             # Ten times the SDK's 5 seconds go by on the pool's own clock.
-            connection = pool.connections[0]._connection
+            connection = pool._idle[0]._connection
             connection._expire_at -= 50
             await client.create(HI)
             assert server.connections == 1

@@ -14,12 +14,9 @@ from pathlib import Path
 import httpcore2
 import pytest
 
-from nbagents.messages import UserMessage
-from nbagents.models import OpenAIChatCompletionClient
-from nbagents.models._network import _AHEAD, _Network, _Stream
+from nbagents.models._network import _AHEAD, Network, _Stream
 from tests.certificates import tls_for_loopback
 from tests.notebook.streams import unanswering_port
-from tests.support import Server, answer, completion
 
 Served = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -38,7 +35,7 @@ async def connected(
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
     async with server:
-        stream = await _Network().connect_tcp(host, server.sockets[0].getsockname()[1])
+        stream = await Network().connect_tcp(host, server.sockets[0].getsockname()[1])
         try:
             yield stream
         finally:
@@ -152,7 +149,7 @@ async def test_deadlines_are_the_http_librarys_errors() -> None:
         with pytest.raises(httpcore2.ConnectTimeout):
             await stream.start_tls(ssl.create_default_context(), "127.0.0.1", timeout=0.05)
     with unanswering_port() as port, pytest.raises(httpcore2.ConnectTimeout):
-        await _Network().connect_tcp("127.0.0.1", port, timeout=0.05)
+        await Network().connect_tcp("127.0.0.1", port, timeout=0.05)
 
 
 async def test_a_handshake_that_is_cancelled_leaves_nothing_open() -> None:
@@ -191,26 +188,9 @@ async def test_an_idle_connection_that_the_server_closed_is_known_to_be_closed()
 
 async def test_what_has_come_unseen_by_the_loop_is_known_too() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        stream = await _Network().connect_tcp(*server.getsockname())
+        stream = await Network().connect_tcp(*server.getsockname())
         there, _ = server.accept()
         assert not stream.get_extra_info("is_readable")
         there.close()  # and the loop gets no turn to see it
         assert stream.get_extra_info("is_readable")
         await stream.aclose()
-
-
-@pytest.mark.parametrize("proxied", [False, True])
-async def test_requests_go_over_it_unless_a_proxy_is_set(
-    proxied: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if proxied:
-        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    with Server(answer(200, completion("Hello."))) as server:
-        async with OpenAIChatCompletionClient(
-            model="gpt-4o", api_key="test-key-1234", base_url=server.base_url
-        ) as client:
-            await client.create([UserMessage(content="hi", source="ada")])
-            (lanes,) = client._direct._connections._of_loop.values()
-            http = lanes.all[0].client._client
-            connection = http._transport_for_url(http.base_url)._pool.connections[0]._connection
-            assert isinstance(connection._network_stream, _Stream) != proxied

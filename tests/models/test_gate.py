@@ -12,9 +12,9 @@ from nbagents._waits import told_of_waits
 from nbagents.errors import RequestCancelledError
 from nbagents.messages import LLMMessage, UserMessage
 from nbagents.models import Limits
-from nbagents.models._lanes import most_at_once
+from nbagents.models._gate import most_at_once
 from nbagents.models._openai import OpenAIChatCompletionClient
-from tests.support import DONE, HELLO, STOP, Server, stream, text
+from tests.support import DONE, STOP, Server, stream, text
 
 HI: list[LLMMessage] = [UserMessage(content="hi", source="ada")]
 SLOW = stream(text("Hello"), 0.4, text(" world"), STOP, DONE)
@@ -23,12 +23,6 @@ SLOW = stream(text("Hello"), 0.4, text(" world"), STOP, DONE)
 @pytest.fixture
 def two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nbagents.models._connections.most_at_once", lambda: 2)
-
-
-@pytest.fixture
-def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nbagents.models._lanes._WIDTH", 1)
-    monkeypatch.setattr("nbagents.models._lanes._KEPT", 2)
 
 
 @pytest.fixture
@@ -41,12 +35,6 @@ def client_of(server: Server, **given: Limits) -> OpenAIChatCompletionClient:
     return OpenAIChatCompletionClient(
         model="gpt-4o", api_key="test-key-1234", base_url=server.base_url, **given
     )
-
-
-async def until_closed(server: Server, but: int = 0) -> None:
-    async with asyncio.timeout(2):
-        while server.open_connections > but:  # noqa: ASYNC110 - the server is in another thread
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.usefixtures("two_at_once")
@@ -100,28 +88,6 @@ class TestMoreThanMayRun:
             again = await asyncio.gather(*(client.create(HI) for _ in range(3)))
         assert len(again) == 3
         assert len(slow.requests) == 6
-
-
-@pytest.mark.usefixtures("narrow")
-async def test_of_many_connections_a_few_stay_warm() -> None:
-    with Server(stream(0.2, *HELLO)) as server:
-        async with client_of(server) as client:
-            await asyncio.gather(*(client.create(HI) for _ in range(6)))
-            assert server.connections == 6
-            await until_closed(server, but=2)
-            await asyncio.gather(*(client.create(HI) for _ in range(2)))
-            assert server.connections == 6
-        await until_closed(server)
-
-
-@pytest.mark.usefixtures("narrow")
-async def test_all_of_them_go_with_their_client() -> None:
-    with Server(stream(0.1, *HELLO)) as server:
-        client = client_of(server)
-        await asyncio.gather(*(client.create(HI) for _ in range(2)))
-        assert server.open_connections == 2
-        del client
-        await until_closed(server)
 
 
 @pytest.mark.parametrize(("files", "most"), [(256, 128), (1024, 896), (4096, 1000), (-1, 1000)])

@@ -1,0 +1,113 @@
+"""Connections are used again, a few stay warm, and none is left open."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+import pytest
+
+from nbagents.errors import RequestError
+from nbagents.messages import LLMMessage, UserMessage
+from nbagents.models import OpenAIChatCompletionClient
+from nbagents.models._network import _Stream
+from nbagents.models._pool import _Pool
+from tests.support import HELLO, Server, answer, completion, stream, text
+
+HI: list[LLMMessage] = [UserMessage(content="hi", source="ada")]
+
+
+def client_of(server: Server) -> OpenAIChatCompletionClient:
+    return OpenAIChatCompletionClient(
+        model="gpt-4o", api_key="test-key-1234", base_url=server.base_url, max_retries=0
+    )
+
+
+def pool_of(client: OpenAIChatCompletionClient) -> _Pool:
+    (home,) = client._direct._connections._of_loop.values()
+    http = home.client._client
+    pool: _Pool = http._transport_for_url(http.base_url)._pool  # type: ignore[attr-defined]
+    return pool
+
+
+async def until_closed(server: Server, but: int = 0) -> None:
+    async with asyncio.timeout(5):
+        while server.open_connections > but:  # noqa: ASYNC110 - the server is in another thread
+            await asyncio.sleep(0.005)
+
+
+async def test_of_many_connections_a_few_stay_warm() -> None:
+    with Server(stream(0.2, *HELLO)) as server:
+        async with client_of(server) as client:
+            await client.create(HI)
+            pool_of(client)._most_idle = 2
+            await asyncio.gather(*(client.create(HI) for _ in range(6)))
+            assert server.connections == 6
+            await until_closed(server, but=2)
+            await asyncio.gather(*(client.create(HI) for _ in range(2)))
+            assert server.connections == 6
+            assert not pool_of(client)._busy
+        await until_closed(server)
+
+
+async def test_all_of_them_go_with_their_client() -> None:
+    with Server(stream(0.1, *HELLO)) as server:
+        client = client_of(server)
+        await asyncio.gather(*(client.create(HI) for _ in range(2)))
+        assert server.open_connections == 2
+        del client
+        gc.collect()
+        await until_closed(server)
+
+
+async def test_one_that_expired_or_was_closed_by_the_server_is_not_used_again() -> None:
+    with Server(answer(200, completion())) as server:
+        async with client_of(server) as client:
+            await asyncio.gather(client.create(HI), client.create(HI))
+            old, new = pool_of(client)._idle
+            for expired in (old, new):
+                expired._connection._expire_at = 0.0
+            await client.create(HI)
+            assert server.connections == 3
+            (third,) = pool_of(client)._idle
+            await third._connection._network_stream.aclose()
+            await client.create(HI)
+            assert server.connections == 4
+            await until_closed(server, but=1)
+
+
+async def test_one_that_failed_is_not_kept() -> None:
+    with Server(stream(*HELLO)) as server:
+        client = client_of(server)
+        await client.create(HI)
+        pool = pool_of(client)
+    async with client:
+        for _ in range(2):
+            with pytest.raises(RequestError):
+                await client.create(HI)
+        assert not pool._idle
+        assert not pool._busy
+
+
+async def test_one_whose_reply_was_left_is_closed() -> None:
+    with Server(stream(*[text("and on "), 0.02] * 200)) as server:
+        async with client_of(server) as client:
+            async for _ in client.create_stream(HI):
+                break
+            await until_closed(server)
+            assert not pool_of(client)._busy
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+async def test_a_proxy_is_reached_by_the_http_librarys_own_pool(
+    proxied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if proxied:
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    with Server(answer(200, completion("Hello."))) as server:
+        async with client_of(server) as client:
+            await client.create(HI)
+            pool = pool_of(client)
+            assert isinstance(pool, _Pool) != proxied
+            (connection,) = pool._idle if not proxied else pool.connections  # type: ignore[attr-defined]
+            assert isinstance(connection._connection._network_stream, _Stream) != proxied
