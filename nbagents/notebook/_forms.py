@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+from nbagents.rendering import MAX_MARKDOWN
+
 __all__ = ["as_markdown", "opening"]
 
 _FENCE = "~~~~~~~~"
@@ -26,6 +28,8 @@ def as_markdown(text: str, shown: str) -> str:
     if shown == "code":
         blocks = [(match[2].strip(), match[3]) for match in _CODE.finditer(text)]
         return "\n\n".join(_fenced(code, language) for language, code in blocks or [("", text)])
+    if len(text) > MAX_MARKDOWN:  # it is shown as it was written
+        return text
     return _fenced(_indented(text) if shown == "json" else text, shown)
 
 

@@ -55,6 +55,7 @@ class LiveDisplay:
         self._pace = Pace(clock)
         self._blocks = BlockStream()
         self._new: list[str] = []
+        self._due = False
         self._reasoning = ""
         self._thinking = False
         self._slots: list[str] = []  # the display ids of what is shown
@@ -62,7 +63,7 @@ class LiveDisplay:
         self._alone = self._shown() == 0
         self._text = ""
         self._size = 0
-        self._end = ""  # of a reply that has grown too long to be set
+        self._end = ""  # of a reply that has grown too long to be set; what is new is in it
         self._awaited = ""
         self._awaited_shown = ""
 
@@ -71,9 +72,9 @@ class LiveDisplay:
         self._thinking = getattr(chunk, "kind", "text") == "reasoning"
         if self._thinking:
             self._reasoning = (self._reasoning + chunk)[-4 * GLIMPSE :]
-            self._new.append("")
         else:
-            self._new.append(chunk)
+            self._take(chunk)
+        self._due = True
         self._pace.received(len(chunk))
 
     def wait_for(self, what: str) -> None:
@@ -82,7 +83,7 @@ class LiveDisplay:
 
     def due(self) -> float | None:
         """Seconds until there is something to show and the last update is long enough ago."""
-        if self._new or (self._slots and self._awaited != self._awaited_shown):
+        if self._due or (self._slots and self._awaited != self._awaited_shown):
             return self._pace.wait()
         if self._slots:
             return None
@@ -93,10 +94,9 @@ class LiveDisplay:
         started = self._clock()
         text = "".join(self._new)
         self._new.clear()
+        self._due = False
         self._awaited_shown = self._awaited
-        self._size += len(text)
-        if self._size > LONGEST:
-            self._end = (self._end + text)[-END:]
+        if self._end:
             self._put_end()
         elif self._alone:
             self._paint_blocks(text)
@@ -113,6 +113,15 @@ class LiveDisplay:
     def abort(self) -> None:
         """Leave nothing of what was shown."""
         self._retract(wait=False)
+
+    def _take(self, chunk: str) -> None:
+        """Keep what is to be shown: of a long reply no more than its end, however it is paced."""
+        self._size += len(chunk)
+        if self._size <= LONGEST:
+            self._new.append(chunk)
+        else:
+            self._end = (self._end + "".join(self._new) + chunk)[-END:]
+            self._new.clear()
 
     def _paint_blocks(self, text: str) -> None:
         if not self._slots:

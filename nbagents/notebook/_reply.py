@@ -77,7 +77,7 @@ class Reply:
             notices=self._notices,
             status=status,
         )
-        if self._shown == "text":
+        if self._shown == "text" and "text/html" in bundle:
             bundle["text/plain"] = plain(text)
         notes = [STATUS_WORDS[status], *self._notices, footer]
         self._display.finish(bundle, footer="\n".join(note for note in notes if note))

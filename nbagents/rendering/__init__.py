@@ -10,12 +10,14 @@ from nbagents.rendering._blocks import Block, BlockStream
 from nbagents.rendering._bundle import STATUS_WORDS, Section, block_html, reply_bundle
 from nbagents.rendering._clean import clean, escape, plain
 from nbagents.rendering._code import code_html
+from nbagents.rendering._document import MAX_MARKDOWN
 from nbagents.rendering._html import html_blocks, to_html
 from nbagents.rendering._inert import inert_markdown
 from nbagents.rendering._sections import sections_bundle
 from nbagents.rendering._style import STYLE
 
 __all__ = [
+    "MAX_MARKDOWN",
     "STATUS_WORDS",
     "STYLE",
     "Block",

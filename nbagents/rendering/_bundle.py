@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from nbagents.rendering._clean import escape, plain
+from nbagents.rendering._document import Document, read
 from nbagents.rendering._html import to_html
 from nbagents.rendering._inert import inert_markdown
 from nbagents.rendering._style import STYLE
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from nbagents.rendering._weight import is_heavy, is_long
 
 STATUS_WORDS = {
     "complete": "",
@@ -27,6 +26,7 @@ STATUS_WORDS = {
 WRAPPER = '<div class="nbagents mathjax_ignore tex2jax_ignore" dir="auto">'
 """The element around what we show; both generations of MathJax leave it alone, but for the
 formulas that we mark."""
+_ARROW = "\N{RIGHTWARDS ARROW}"  # one such letter makes a text of plain ones twice as large
 _MARKUP = re.compile(r"([\\`*_\[\]$~|])")
 
 
@@ -69,21 +69,40 @@ def reply_bundle(
     ``text/plain`` has the labels of the ``calls`` alone. ``footer`` and each of ``notices`` are
     one quiet line of plain text. ``status`` is a key of `STATUS_WORDS`; another word is shown as
     it is.
+
+    Of what is too long to be set, ``text/markdown`` would be the same once more, and is left
+    out. Where ``text/html`` would be too heavy beside it, ``text/plain`` is alone and has all.
     """
     thought = [Section("Reasoning", reasoning)] if reasoning.strip() else []
     before = [*thought, *calls]
     labels = "\n".join(plain(one_line(call.label)) for call in calls)
     mark = STATUS_WORDS.get(status, status)
     notes = [*([mark] if mark else []), *notices, *([footer] if footer else [])]
-    return {
-        "text/html": _html(text, before, notes, marked=bool(mark)),
-        "text/markdown": _markdown(text, before, notes),
-        "text/plain": "\n\n".join(filter(None, (labels, plain(text), _plain_notes(notes)))),
-    }
+    texts = [text, *(section.markdown for section in before)]
+    if is_long(texts):
+        notes = [note.replace(_ARROW, "->") for note in notes]
+    if is_heavy(texts, [text]):
+        return {"text/plain": _as_written(text, before, notes)}
+    document = read(text)
+    bundle = {"text/html": _html(document, before, notes, marked=bool(mark))}
+    if not is_long(texts):
+        bundle["text/markdown"] = _markdown(document, before, notes)
+    shown = (labels, plain(text), _plain_notes(notes))
+    return {**bundle, "text/plain": "\n\n".join(filter(None, shown))}
 
 
-def _html(text: str, before: Sequence[Section], notes: list[str], *, marked: bool) -> str:
-    parts = [STYLE, WRAPPER, *map(folded_html, before), to_html(text)]
+def _as_written(text: str, before: Sequence[Section], notes: list[str]) -> str:
+    parts = (*map(plain_section, before), plain(text), _plain_notes(notes))
+    return "\n\n".join(filter(None, parts))
+
+
+def plain_section(section: Section) -> str:
+    """A section as plain text: its label and all that it has."""
+    return plain(f"{one_line(section.label)}:\n{section.markdown}")
+
+
+def _html(document: Document, before: Sequence[Section], notes: list[str], *, marked: bool) -> str:
+    parts = [STYLE, WRAPPER, *map(folded_html, before), to_html(document)]
     for number, note in enumerate(notes):
         classes = "nb-note nb-mark" if marked and number == 0 else "nb-note"
         parts.append(f'<p class="{classes}">{escape(one_line(note))}</p>\n')
@@ -96,8 +115,8 @@ def folded_html(section: Section) -> str:
     return f"<details><summary>{label}</summary>\n{to_html(section.markdown)}</details>\n"
 
 
-def _markdown(text: str, before: Sequence[Section], notes: list[str]) -> str:
-    parts = [*map(quoted_markdown, before), inert_markdown(text), *map(quiet_markdown, notes)]
+def _markdown(document: Document, before: Sequence[Section], notes: list[str]) -> str:
+    parts = [*map(quoted_markdown, before), inert_markdown(document), *map(quiet_markdown, notes)]
     return "\n\n".join(filter(None, parts))
 
 

@@ -6,21 +6,15 @@ import html
 import re
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from nbagents.rendering._clean import clean
 from nbagents.rendering._code import code_html
+from nbagents.rendering._document import Document, read
 from nbagents.rendering._links import is_safe_address, split_addresses
 from nbagents.rendering._math import is_safe_tex, without_labels
-from nbagents.rendering._parser import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from markdown_it.token import Token
 
 Math: TypeAlias = Literal["tex", "mathml"]
-
-MAX_MARKDOWN = 300_000
-"""Characters that are set as Markdown; a longer reply is shown as it was written."""
 
 # Headings are two levels down: a reply lives inside of a page that has its own.
 _SIMPLE = {
@@ -59,11 +53,11 @@ _TASK = re.compile(r"\[([ xX])\]\s")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
-def to_html(markdown: str, *, math: Math = "tex") -> str:
+def to_html(markdown: str | Document, *, math: Math = "tex") -> str:
     """A whole reply as safe HTML, without the wrapper that `reply_bundle` puts around it.
 
     HTML in the text is shown as text, an image as a link, an address that is not absolute
-    http, https or mailto as text. Longer than `MAX_MARKDOWN` characters it is not parsed.
+    http, https or mailto as text. What is too long to be set is shown as it was written.
 
     Args:
         markdown: The reply.
@@ -73,23 +67,14 @@ def to_html(markdown: str, *, math: Math = "tex") -> str:
     return "".join(html_blocks(markdown, math=math))
 
 
-def html_blocks(markdown: str, *, math: Math = "tex") -> list[str]:
+def html_blocks(markdown: str | Document, *, math: Math = "tex") -> list[str]:
     """The HTML of `to_html`, cut between the outermost blocks."""
-    markdown = clean(markdown)
-    if len(markdown) > MAX_MARKDOWN:
-        return [code_html(markdown)]
-    writer = _Writer(len(markdown), math)
-    blocks = [writer.blocks(tokens) for tokens in _outermost(parse(markdown))]
+    document = read(markdown) if isinstance(markdown, str) else markdown
+    if document.tokens is None:
+        return [code_html(document.text)]
+    writer = _Writer(len(document.text), math)
+    blocks = [writer.blocks(tokens) for tokens in document.outermost()]
     return [block for block in blocks if block]
-
-
-def _outermost(tokens: list[Token]) -> Iterator[list[Token]]:
-    block: list[Token] = []
-    for token in tokens:
-        block.append(token)
-        if token.level == 0 and token.nesting <= 0:
-            yield block
-            block = []
 
 
 class _Writer:

@@ -15,13 +15,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from nbagents.rendering._clean import clean
-from nbagents.rendering._html import MAX_MARKDOWN
+from nbagents.rendering._document import Document, read
 from nbagents.rendering._math import DENIED_COMMAND
-from nbagents.rendering._parser import parse_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from markdown_it.token import Token
 
 _SAFE_TARGET = r"(?:https?://[^\s/\\<>]|mailto:)"
 _CODE = r"(?P<code>(?<!`)(?P<ticks>`+)(?!`)[^\n]*?(?<!`)(?P=ticks)(?!`))|"
@@ -54,16 +54,16 @@ _PLAIN_FENCE = re.compile(r"[\s>*+\-\d.)]*(?:`{3,}|~{3,})[\w+#. -]*")
 _ACTIVE_IN_TEX = re.compile(r"<(?=[A-Za-z/!?])|!(?=\[)|\](?=[(:])")
 
 
-def inert_markdown(markdown: str) -> str:
+def inert_markdown(markdown: str | Document) -> str:
     r"""Markdown in which nothing can run, load, or lead elsewhere than http, https and mailto.
 
     ``\(…\)`` and ``\[…\]`` become ``$…$`` and ``$$…$$`` outside of code.
     """
-    markdown = clean(markdown)
-    if len(markdown) > MAX_MARKDOWN:
-        return _as_code(markdown)
-    lines = markdown.split("\n")
-    verbatim = _code_lines(markdown, lines)
+    document = read(markdown) if isinstance(markdown, str) else markdown
+    if document.tokens is None:
+        return _as_code(document.text)
+    lines = document.text.split("\n")
+    verbatim = _code_lines(document.tokens, lines)
     return "\n".join(_inert_lines(lines, verbatim))
 
 
@@ -73,10 +73,10 @@ def _as_code(text: str) -> str:
     return f"{fence}\n{text}\n{fence}"
 
 
-def _code_lines(markdown: str, lines: list[str]) -> set[int]:
+def _code_lines(tokens: Sequence[Token], lines: list[str]) -> set[int]:
     """The numbers of the lines that are kept as they are."""
     found: set[int] = set()
-    for token in parse_blocks(markdown):
+    for token in tokens:
         if token.map and token.type == "fence":
             plain = _PLAIN_FENCE.fullmatch(lines[token.map[0]])
             found.update(range(token.map[0] + (0 if plain else 1), token.map[1]))

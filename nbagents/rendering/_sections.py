@@ -9,12 +9,14 @@ from nbagents.rendering._bundle import (
     Section,
     folded_html,
     one_line,
+    plain_section,
     quiet_markdown,
 )
 from nbagents.rendering._clean import escape, plain
 from nbagents.rendering._html import to_html
 from nbagents.rendering._inert import inert_markdown
 from nbagents.rendering._style import STYLE
+from nbagents.rendering._weight import is_long
 
 __all__ = ["sections_bundle"]
 
@@ -25,21 +27,21 @@ def sections_bundle(
     """Sections as ``text/html``, ``text/markdown`` and ``text/plain``, for a raw display.
 
     Each is rendered by itself, so that none can swallow the next, whatever it leaves open.
-    ``header`` and ``footer`` are one quiet line of plain text each.
+    ``header`` and ``footer`` are one quiet line of plain text each. What is too
+    long to be set as Markdown has no ``text/markdown``.
     """
     header, footer = one_line(header), one_line(footer)
+    text = [plain(header), *map(plain_section, sections), plain(footer)]
     html = [STYLE, _note_html(header), *map(_section_html, sections), _note_html(footer)]
+    bundle = {"text/html": "".join(html), "text/plain": "\n\n".join(filter(None, text))}
+    if is_long(section.markdown for section in sections):
+        return bundle
     markdown = [
         quiet_markdown(header) if header else "",
         *map(_section_markdown, sections),
         quiet_markdown(footer) if footer else "",
     ]
-    text = [header, *map(_section_plain, sections), footer]
-    return {
-        "text/html": "".join(html),
-        "text/markdown": "\n\n".join(filter(None, markdown)),
-        "text/plain": plain("\n\n".join(filter(None, text))),
-    }
+    return {**bundle, "text/markdown": "\n\n".join(filter(None, markdown))}
 
 
 def _section_html(section: Section) -> str:
@@ -53,10 +55,6 @@ def _section_markdown(section: Section) -> str:
     # A quote ends what is left open in it: a fence, a list.
     quoted = "\n".join(f"> {line}" for line in inert_markdown(section.markdown).split("\n"))
     return f"{quiet_markdown(section.label)}\n\n{quoted}"
-
-
-def _section_plain(section: Section) -> str:
-    return f"{one_line(section.label)}:\n{section.markdown}"
 
 
 def _note_html(line: str) -> str:

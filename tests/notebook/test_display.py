@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import tracemalloc
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -260,6 +261,17 @@ def test_of_a_very_long_reply_only_the_end_is_sent_while_it_grows() -> None:
     last = publisher.outputs[-1]["data"]["text/html"]
     assert " characters so far; all of it is shown when it is complete" in last
     assert last.count("word ") == 400
+
+
+def test_of_a_very_long_reply_only_the_end_is_kept_for_a_paint_that_is_not_yet_due() -> None:
+    display = LiveDisplay(CapturingDisplayPublisher(), None, clock=Clock())
+    tracemalloc.start()
+    try:
+        for _ in range(20_000):
+            display.feed(StreamChunk("x" * 100))
+        assert tracemalloc.get_traced_memory()[0] < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_finished_block_is_never_sent_again() -> None:

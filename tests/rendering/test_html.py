@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from nbagents.rendering import block_html, code_html, reply_bundle, to_html
+from nbagents.rendering._document import read
 
 A = 'rel="noopener noreferrer" target="_blank"'
 TEX = '<span class="mathjax_process tex2jax_process">{}</span>'
@@ -168,3 +169,56 @@ def test_a_rich_reply_has_at_most_two_and_a_half_times_its_bytes():
     )
     text = section * (15_000 // len(section) + 1)
     assert len(reply_bundle(text)["text/html"].encode()) <= 2.5 * len(text.encode())
+
+
+def test_a_text_with_more_blocks_than_can_be_kept_is_set_as_far_as_they_can(monkeypatch):
+    monkeypatch.setattr("nbagents.rendering._parser.MAX_TOKENS", 6)
+    assert to_html("a\n\nb\n\n*c*\n\nd") == (
+        '<p>a</p>\n<p>b</p>\n<pre class="highlight"><code>*c*\n\nd</code></pre>\n'
+    )
+    table = "| a |\n| - |\n| *b* |"
+    assert to_html(f"{table}\n\nc") == (
+        f'<pre class="highlight"><code>{table}</code></pre>\n<p>c</p>\n'
+    )
+
+
+def test_a_text_with_more_pieces_than_can_be_kept_has_its_end_without_emphasis(monkeypatch):
+    monkeypatch.setattr("nbagents.rendering._parser.MAX_SPANS", 2)
+    assert to_html("*a*\n\n*b*") == "<p><em>a</em></p>\n<p>*b*</p>\n"
+
+
+def test_what_is_inside_of_paragraphs_is_forgotten_once_it_is_set():
+    document = read("*a*\n\n*b*")
+    assert "<em>a</em>" in to_html(document)
+    assert [token.children for token in document.tokens or []] == [None] * 6
+
+
+@pytest.mark.parametrize("text", ["x" * 300_001, "x\n" * 50_001])
+def test_a_reply_that_is_too_long_to_be_set_has_no_markdown_beside_the_text_itself(text):
+    bundle = reply_bundle(text, footer="1 \u2192 2 tokens")
+    shown = text if text[-1] == "x" else text.rstrip("\n")
+    assert f'<pre class="highlight"><code>{shown}</code></pre>' in bundle["text/html"]
+    assert bundle["text/plain"].startswith(text)
+    if len(text) > 300_000:
+        assert set(bundle) == {"text/html", "text/plain"}
+        assert bundle["text/plain"].isascii()  # an arrow would double its size
+
+
+@pytest.mark.parametrize(
+    ("text", "reasoning", "forms"),
+    [
+        ("x" * 5_000_000, "", {"text/html", "text/plain"}),
+        ("x" * 7_000_000, "", {"text/plain"}),
+        ("<" * 3_000_000, "", {"text/plain"}),
+        ("\u65e5" * 2_500_000, "", {"text/plain"}),
+        ("hi", "x" * 8_000_000, {"text/html", "text/plain"}),
+        ("hi", "&" * 8_000_000, {"text/plain"}),
+    ],
+)
+def test_a_heavy_reply_is_left_in_fewer_forms_and_whole(text, reasoning, forms):
+    bundle = reply_bundle(text, reasoning=reasoning, footer="tiny")
+    assert set(bundle) == forms
+    assert text in bundle["text/plain"]
+    assert bundle["text/plain"].endswith("tiny")
+    if reasoning:
+        assert reasoning in bundle.get("text/html", bundle["text/plain"])

@@ -31,3 +31,8 @@ def test_no_text_and_no_label_can_do_anything() -> None:
     assert "<img" not in bundle["text/html"]
     assert "![" not in bundle["text/markdown"]
     assert "\x1b" not in "".join(bundle.values())
+
+
+def test_long_sections_have_no_markdown_beside_the_text_itself():
+    bundle = sections_bundle([Section("user", "x" * 200_000), Section("model", "y" * 200_000)])
+    assert set(bundle) == {"text/html", "text/plain"}
