@@ -27,7 +27,6 @@ from nbagents.models._capabilities import info_for, thinks_unseen
 from nbagents.models._connections import Connections
 from nbagents.models._direct import DirectChatClient
 from nbagents.models._failures import Failures
-from nbagents.models._http import http_client
 from nbagents.models._limits import Limits
 from nbagents.models._request import Defaults
 from nbagents.models._secrets import hidden, hidden_arguments, hidden_query, revealed
@@ -77,11 +76,13 @@ class BaseChatClient:
         client, transport = settings["http_client"], settings["_transport"]
 
         def connect() -> AsyncOpenAI:
+            from nbagents.models._http import GuardedClient
+
             return build(
                 max_retries=settings["max_retries"],
                 default_headers=revealed(headers),
                 default_query=revealed(settings["default_query"]),
-                http_client=client or http_client(limits, transport and transport()),
+                http_client=client or GuardedClient(limits, transport and transport()),
             )
 
         defaults = Defaults(

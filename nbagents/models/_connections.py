@@ -8,7 +8,6 @@ client of its own when it first asks, and loses it, sockets closed, when the loo
 from __future__ import annotations
 
 import asyncio
-import importlib
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -17,8 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from nbagents.models._gate import Gate, most_at_once
-from nbagents.models._http import Progress, progress, tls_context
 from nbagents.models._logs import our_request, redact_logs
+from nbagents.models._progress import Progress, progress
 from nbagents.models._secrets import revealed
 
 if TYPE_CHECKING:
@@ -198,21 +197,15 @@ def create_method() -> Callable[..., Any]:
     return AsyncCompletions.create
 
 
-# Some of it the SDK imports only when it is used, which would be on the event loop.
-_NEEDED = (
-    "openai",
-    "h11",
-    "nbagents.models._pool",
-)
-
 _imported = False
 
 
 def import_sdk() -> None:
     """Import the SDK and read the certificates: a second's work, which any thread may do ahead."""
-    for name in _NEEDED:
-        with suppress(ImportError):
-            importlib.import_module(name)
+    import openai  # noqa: F401
+
+    from nbagents.models._http import tls_context
+
     redact_logs()
     tls_context()
     global _imported
