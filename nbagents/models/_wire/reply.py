@@ -21,17 +21,16 @@ from nbagents.errors import IncompleteReplyError, ProtocolError, ServerError
 from nbagents.messages import (
     ChatCompletionTokenLogprob,
     CreateResult,
-    FunctionCall,
     RequestUsage,
     StreamChunk,
 )
 from nbagents.models._wire.calls import CallCollector
 from nbagents.models._wire.fastjson import JSONError, dumps
 from nbagents.models._wire.reported import FAILURES, finish_reason, logprobs_in, usage_in
+from nbagents.models._wire.said import Said
 from nbagents.models._wire.server_errors import error_described_by, error_in, one_line
 from nbagents.models._wire.shapes import completion_to_chunk, kind_of, reasoning_in, texts_in
-from nbagents.models._wire.thinking import ThinkSplitter
-from nbagents.models._wire.unicode import SurrogateJoiner, bytes_per_character, mended
+from nbagents.models._wire.unicode import bytes_per_character, mended
 
 __all__ = ["ReplyBuilder", "Status", "completion_to_chunk"]
 
@@ -71,12 +70,7 @@ class ReplyBuilder:
         self._max_reply = max_reply
         self._size = 0
         self._width = 1
-        self._splitter = ThinkSplitter() if think_tags else None
-        self._thought_inline = False
-        self._text_joiner = SurrogateJoiner()
-        self._reasoning_joiner = SurrogateJoiner()
-        self._text = Pieces()
-        self._reasoning = Pieces()
+        self._said = Said(think_tags=think_tags)
         self._refusal = Pieces()
         self._calls = CallCollector()
         self._logprobs: list[ChatCompletionTokenLogprob] = []
@@ -86,7 +80,7 @@ class ReplyBuilder:
     @property
     def partial(self) -> str:
         """The text so far, without reasoning."""
-        return str(self._text)
+        return str(self._said.text)
 
     @property
     def size(self) -> int:
@@ -139,10 +133,7 @@ class ReplyBuilder:
         To be called when nothing more can come. Twice does no harm.
         """
         new: list[StreamChunk] = []
-        self._show("reasoning", self._reasoning_joiner.close(), new)
-        if text := self._text_joiner.close():
-            self._split(text, new)
-        self._close_splitter(new)
+        self._said.flush(new)
         return new
 
     def result(
@@ -176,7 +167,7 @@ class ReplyBuilder:
             usage=self.usage or usage or RequestUsage(0, 0, estimated=True),
             cached=False,
             logprobs=self._logprobs or None,
-            thought=self._thought(calls) or None,
+            thought=self._said.thought(beside=bool(calls)) or None,
             model=self.model,
             response_id=self.response_id,
             refusal=mended(str(self._refusal)) or None,
@@ -198,13 +189,6 @@ class ReplyBuilder:
                 partial=self.partial,
                 retryable=True,
             )
-
-    def _thought(self, calls: list[FunctionCall]) -> str:
-        reasoning = str(self._reasoning)
-        if self._thought_inline:
-            reasoning = reasoning.rstrip()
-        said = self.partial if calls else ""
-        return "\n\n".join(part for part in (reasoning, said) if part)
 
     def _note(self, chunk: _Json) -> None:
         """Take what the chunk says about the reply as a whole."""
@@ -294,31 +278,11 @@ class ReplyBuilder:
 
     def _think(self, text: str, new: list[StreamChunk]) -> None:
         self._spend(text)
-        self._close_splitter(new)
-        self._splitter = None
-        self._show("reasoning", self._reasoning_joiner.feed(text), new)
+        self._said.think(text, new)
 
     def _say(self, text: str, new: list[StreamChunk]) -> None:
         self._spend(text)
-        self._split(self._text_joiner.feed(text), new)
-
-    def _split(self, text: str, new: list[StreamChunk]) -> None:
-        if self._splitter is None:
-            self._show("text", text, new)
-            return
-        for kind, piece in self._splitter.feed(text):
-            self._thought_inline |= kind == "reasoning"
-            self._show(kind, piece, new)
-
-    def _close_splitter(self, new: list[StreamChunk]) -> None:
-        if self._splitter is not None:
-            for kind, piece in self._splitter.close():
-                self._show(kind, piece, new)
-
-    def _show(self, kind: Literal["text", "reasoning"], text: str, new: list[StreamChunk]) -> None:
-        if text:
-            (self._text if kind == "text" else self._reasoning).add(text)
-            new.append(StreamChunk(text, kind))
+        self._said.say(text, new)
 
     def _string(self, said: object, what: str) -> str:
         if not isinstance(said, str):
