@@ -111,25 +111,22 @@ class OpenAIChatCompletionClient(BaseChatClient):
         address = Address(server, "base_url")
         base_url = address.url
         headers = address.headers(settings["default_headers"])
+        sent_too = environment_headers() if env else None
+        noted = credentials_in(headers, settings["default_query"], sent_too)
+        secrets = [*address.credentials, *noted]
         key: Secret[str] | None = None
         ask: Callable[[], Awaitable[str]] | None = None
         tokens: Tokens | None = None
-        noted = credentials_in(
-            headers, settings["default_query"], environment_headers() if env else None
-        )
-        secrets = [*address.credentials, *noted]
         if callable(api_key):
             ask = tokens = Tokens(api_key, "api_key", lambda _: _ADVICE, secrets)
         else:
+            needless = _transport is not None or is_loopback(base_url) or _authorized(headers)
             key = key_from(api_key, variable, server="OPENAI_BASE_URL")
-            if key is None:
-                needless = _transport is not None or is_loopback(base_url) or _authorized(headers)
-                if may_replay() and not needless:
-                    ask = _key_in_time(base_url, variable, secrets)
-                else:
-                    key = _no_key(base_url, variable, needless=needless)
-            settings["api_key"] = key
-            secrets = [key, *secrets] if key else secrets
+            key = settings["api_key"] = key or _no_key(base_url, variable, needless=needless)
+            if key is not None:
+                secrets.insert(0, key)
+            else:
+                ask = _key_in_time(base_url, variable, secrets)
 
         def build(**common: Any) -> AsyncOpenAI:
             from openai import AsyncOpenAI
@@ -168,19 +165,17 @@ def _server_of(model: str, base_url: object) -> tuple[object, str, bool]:
     return server, "OPENAI_API_KEY", server == usual or host_of(str(server)) == "api.openai.com"
 
 
-def _no_key(base_url: str, variable: str, *, needless: bool) -> Secret[str]:
-    """What to send as the key where there is none.
+def _no_key(base_url: str, variable: str, *, needless: bool) -> Secret[str] | None:
+    """What to send as the key where there is none; None when a cassette may do without.
 
     Raises:
         ConfigurationError: One is needed.
     """
     if needless:
         return StandIn("none-needed")
-    raise ConfigurationError(
-        f"There is no API key for {base_url}. Set the environment variable {variable}, or give "
-        "api_key=...; a server on this machine needs none: base_url='http://localhost:11434/v1' "
-        "is Ollama."
-    )
+    if may_replay():
+        return None
+    raise _missing(base_url, variable)
 
 
 def _key_in_time(
@@ -192,11 +187,21 @@ def _key_in_time(
     async def ask() -> str:
         nonlocal found
         if found is None:
-            found = key_from(None, variable) or _no_key(base_url, variable, needless=False)
-            noted.append(found)
+            found = key_from(None, variable)
+            if found is None:
+                raise _missing(base_url, variable)
+            noted.insert(0, found)
         return found.current()
 
     return ask
+
+
+def _missing(base_url: str, variable: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"There is no API key for {base_url}. Set the environment variable {variable}, or give "
+        "api_key=...; a server on this machine needs none: base_url='http://localhost:11434/v1' "
+        "is Ollama."
+    )
 
 
 def _authorized(headers: Secret[Mapping[str, str]] | None) -> bool:
