@@ -194,6 +194,11 @@ def test_a_long_call_is_asked_for_whole_and_its_last_line_is_no_part_of_it(
     kernel: Kernel, server: LoopbackServer
 ) -> None:
     kernel.run(
+        "from nbagents import ChatAgent\n"
+        "from nbagents.models import OpenAIChatCompletionClient\n"
+        "from nbagents.tools import tool\n"
+        f"client = OpenAIChatCompletionClient(model='gpt-4o', base_url={server.base_url!r},"
+        " api_key='x')\n"
         "@tool(side_effects=True)\n"
         "def write(text: str, path: str) -> str:\n"
         "    'Write a file.'\n"
