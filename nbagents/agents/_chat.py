@@ -35,7 +35,6 @@ from nbagents.model_context import (
     ChatCompletionContextState,
 )
 from nbagents.models import ChatCompletionClient, ReplyStream, through
-from nbagents.prices import cost_of
 from nbagents.runtime import AgentRuntime, AgentType
 from nbagents.tools import FunctionTool, Tool, tools_from
 from nbagents.tools._approval import Approve
@@ -264,7 +263,7 @@ class ChatAgent:
         """Replies and the calls they ask for, until a reply asks for none."""
         meter = TurnMeter(self.limits)
         token = arguments.get("cancellation_token")
-        usage = None
+        used = _Used()
         while True:
             async with aclosing(self._reply(arguments, streaming=streaming)) as events:
                 while (event := await meter.next(events)) is not None:
@@ -272,12 +271,12 @@ class ChatAgent:
                         result = event
                     else:
                         yield event
-            usage = result.usage if usage is None else usage + result.usage
-            self._used.add(result, self.model)
+            used.add(result)
+            self._used.add(result)
             reply = self._as_message(result)
             await self.model_context.add_message(reply)
             if isinstance(reply.content, str):
-                yield result.model_copy(update={"usage": usage})
+                yield result.of_turn(used.total, used.cost)
                 return
             meter.count(len(reply.content))
             yield reply
@@ -345,8 +344,8 @@ class _Used:
         self.total = RequestUsage(0, 0)
         self.cost: float | None = 0.0
 
-    def add(self, result: CreateResult, model: str) -> None:
-        """Count a reply; ``model`` was asked, if the server's name for it has no price."""
+    def add(self, result: CreateResult) -> None:
+        """Count a reply."""
         self.total += result.usage
-        cost = 0.0 if result.cached else cost_of(result.usage, result.model, model)
+        cost = result.cost
         self.cost = None if cost is None or self.cost is None else self.cost + cost

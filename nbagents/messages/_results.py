@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from nbagents.messages._messages import FunctionCall
 from nbagents.messages._show import result_bundle
@@ -120,6 +120,8 @@ class CreateResult(BaseModel):
         latency: Seconds from sending the request to the end of the reply.
         time_to_first_token: Seconds from sending the request to the first content.
         parsed: The object that ``json_output`` asked for.
+        asked_model: The name that the model was asked for by, where it has a price and the server's
+            has none.
     """
 
     # `model` is OpenAI's own word for the field; nothing here is called model_*.
@@ -137,6 +139,8 @@ class CreateResult(BaseModel):
     latency: float | None = None
     time_to_first_token: float | None = None
     parsed: Any = None
+    asked_model: str | None = Field(default=None, repr=False)
+    _total: tuple[float | None] | None = PrivateAttr(default=None)
 
     @property
     def status(self) -> Literal["complete", "refused", "filtered"]:
@@ -148,7 +152,15 @@ class CreateResult(BaseModel):
     @property
     def cost(self) -> float | None:
         """What it cost in USD; 0 from a cache, None when the model's price is not known."""
-        return 0.0 if self.cached else cost_of(self.usage, self.model)
+        if self._total is not None:
+            return self._total[0]
+        return 0.0 if self.cached else cost_of(self.usage, self.model, self.asked_model)
+
+    def of_turn(self, usage: RequestUsage, cost: float | None) -> Self:
+        """The same reply as the last of a turn, whose requests took so much together."""
+        last = self.model_copy(update={"usage": usage})
+        last._total = (cost,)
+        return last
 
     @property
     def text(self) -> str:
@@ -185,7 +197,9 @@ class CreateResult(BaseModel):
             "seconds": self.latency,
             "time_to_first_token": self.time_to_first_token,
         }
-        return pd.DataFrame([row]).convert_dtypes()
+        kinds = dict.fromkeys(("cached_tokens", "reasoning_tokens"), "Int64")
+        kinds |= dict.fromkeys(("cost", "seconds", "time_to_first_token"), "Float64")
+        return pd.DataFrame([row]).convert_dtypes().astype(kinds)
 
 
 def _sum_of_known(one: int | None, other: int | None) -> int | None:

@@ -27,7 +27,7 @@ from nbagents.messages import (
 from nbagents.models._client import ChatCompletionClient
 from nbagents.models._scope import RequestScope, current_scope, entered
 from nbagents.models._wrapper import ClientWrapper
-from nbagents.prices import cost_of
+from nbagents.prices import cost_of, known_as
 from nbagents.usage import (
     Reservation,
     Status,
@@ -66,7 +66,8 @@ class MeteredChatCompletionClient(ClientWrapper):
         measurement = self._measure(messages, arguments)
         try:
             with entered(measurement.scope):
-                measurement.result = await self._client.create(messages, **arguments)
+                result = await self._client.create(messages, **arguments)
+            measurement.result = measurement.named(result)
         except BaseException as error:
             measurement.fail(error)
             raise
@@ -89,8 +90,7 @@ class MeteredChatCompletionClient(ClientWrapper):
                         event = await anext(source, None)
                     if event is None:
                         break
-                    measurement.see(event)
-                    yield event
+                    yield measurement.see(event)
         except BaseException as error:
             measurement.fail(error)
             raise
@@ -152,15 +152,24 @@ class _Measurement:
         self._started = perf_counter()
         self._first: float | None = None
 
-    def see(self, event: str | CreateResult) -> None:
+    def see(self, event: str | CreateResult) -> str | CreateResult:
+        """Take note of what comes, and return what goes on."""
         if isinstance(event, CreateResult):
-            self.result = event
-            return
+            self.result = self.named(event)
+            return self.result
         if self._first is None:
             self._first = perf_counter() - self._started
         self._size += len(event)
         if len(self._said) < _MOST_COUNTED:
             self._said.add(event)
+        return event
+
+    def named(self, result: CreateResult) -> CreateResult:
+        """The reply with the name that was asked for, if its price is by that: all tell the same."""
+        asked = _model_of(self._client, self._arguments)
+        if result.asked_model is not None or known_as(result.model or "") or not known_as(asked):
+            return result
+        return result.model_copy(update={"asked_model": asked})
 
     def fail(self, error: BaseException) -> None:
         self.error = error
@@ -222,11 +231,9 @@ class _Measurement:
         return round(begun * max(1.0, self._size / len(partial)))
 
     def _cost(self, model: str, usage: RequestUsage | None) -> float | None:
-        if self.result is not None and self.result.cached:
-            return 0.0
-        if usage is None:
-            return None
-        return cost_of(usage, model, _model_of(self._client, self._arguments))
+        if self.result is not None:
+            return self.result.cost
+        return None if usage is None else cost_of(usage, model)
 
     def _status(self) -> Status:
         if self.result is not None:

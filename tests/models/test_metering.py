@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 
+import pandas as pd
 import pytest
 
+from nbagents.agents import ChatAgent
 from nbagents.errors import (
     APIConnectionError,
     AuthenticationError,
@@ -16,9 +18,13 @@ from nbagents.errors import (
     IncompleteReplyError,
     ProtocolError,
 )
-from nbagents.messages import RequestUsage, UserMessage
+from nbagents.messages import CreateResult, FunctionCall, RequestUsage, UserMessage
+from nbagents.messages._show import summary
 from nbagents.models import MeteredChatCompletionClient, ReplyStream, through, use
-from nbagents.usage import Budget, UsageLedger, attribute, within
+from nbagents.notebook._panel.totals import Totals
+from nbagents.prices import cost_of, known_as
+from nbagents.tools import tool
+from nbagents.usage import Budget, UsageLedger, attribute, ledger, within
 from tests.scripted import ScriptedClient
 
 PROMPT = [UserMessage(content="three short words", source="user")]
@@ -219,3 +225,73 @@ async def test_a_request_that_was_not_sent_costs_a_budget_nothing() -> None:
     with within(Budget(1.0)) as budget, pytest.raises(ConfigurationError):
         await through(client).create(PROMPT)
     assert (budget.spent, budget.left) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("answered", "asked", "cost"),
+    [
+        ("gpt-4o-2024-08-06", "gpt-4o", 12.5),  # a dated snapshot
+        ("gpt-4o", "best-of-ours", 12.5),  # an alias of a server of one's own
+        ("east-us-deployment", "gpt-4o", 12.5),  # an Azure deployment
+        ("gpt-4o", "gpt-4.1-mini", 12.5),  # the server knows better
+        ("east-us-deployment", "best-of-ours", None),
+        (None, "gpt-4o", 12.5),
+    ],
+)
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_reply_footer_ledger_frame_agent_panel_and_budget_tell_one_price(
+    answered: str | None, asked: str, cost: float | None, streamed: bool
+) -> None:
+    usage = RequestUsage(1_000_000, 1_000_000)
+    told = CreateResult(
+        finish_reason="stop", content="Hi", usage=usage, cached=False, model=answered
+    )
+    client = ScriptedClient(told)
+    client.model = asked
+    before, budget = len(ledger.records), Budget(100, name="ours")
+    agent = ChatAgent(client)
+    with within(budget) if known_as(asked) else nullcontext():
+        if streamed:
+            result = [event async for event in agent.stream("Hi")][-1]
+        else:
+            result = await agent.ask("Hi")
+    assert isinstance(result, CreateResult)
+    [record] = ledger.records[before:]
+    totals = Totals()
+    totals.add(result)
+    assert result.cost == record.cost == agent.cost == cost
+    assert budget.spent == (cost if known_as(asked) else 0)
+    for frame in (UsageLedger([record]).to_frame(), result.to_frame()):
+        assert frame["cost"].tolist() == [pd.NA if cost is None else cost]
+    for text in (summary(result), str(totals), agent._repr_mimebundle_()["text/plain"]):
+        assert ("$12.50" in text) == bool(cost)
+    saved = CreateResult.model_validate_json(result.model_dump_json())
+    assert saved.cost == cost
+
+
+async def test_a_turn_of_several_requests_costs_what_they_cost_together() -> None:
+    """Though the list has another price for a prompt as long as theirs together."""
+    usage = RequestUsage(150_000, 0)
+    call = FunctionCall(id="1", name="look", arguments="{}")
+    results = [
+        CreateResult(finish_reason=why, content=content, usage=usage, cached=cached, model=LONG)
+        for why, content, cached in (
+            ("function_calls", [call], False),
+            ("function_calls", [call], True),
+            ("stop", "Done.", False),
+        )
+    ]
+    before = len(ledger.records)
+    agent = ChatAgent(ScriptedClient(*results), tools=[tool(look)])
+    result = await agent.ask("Hi")
+    costs = [record.cost for record in ledger.records[before:]]
+    assert costs[1] == 0
+    assert cost_of(result.usage, LONG) != result.cost == agent.cost == sum(map(float, costs))
+
+
+def look() -> str:
+    """Look."""
+    return "seen"
+
+
+LONG = "gemini-2.5-pro"
