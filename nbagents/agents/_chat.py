@@ -14,7 +14,7 @@ from nbagents.agents._card import card_bundle
 from nbagents.agents._events import Cleared, TurnEnded, TurnStarted, Watcher, watchers_of
 from nbagents.agents._hosted import as_tool, register
 from nbagents.agents._limits import TurnLimits, TurnMeter
-from nbagents.agents._saving import SavedAgent, at_once
+from nbagents.agents._saving import LONGEST_NAME, SavedAgent, at_once
 from nbagents.agents._turns import turns_of
 from nbagents.errors import ConfigurationError, ProtocolError
 from nbagents.loop import run
@@ -87,6 +87,11 @@ class ChatAgent:
             raise ConfigurationError(
                 f"An agent is of a model client, not of {type(client).__name__}; for example "
                 "ChatAgent(OpenAIChatCompletionClient(model='gpt-4.1-mini'))."
+            )
+        if not isinstance(name, str) or len(name) > LONGEST_NAME:
+            what = f"one of {len(name):,}" if isinstance(name, str) else type(name).__name__
+            raise ConfigurationError(
+                f"An agent's name is a text of at most {LONGEST_NAME} characters, not {what}."
             )
         self.client = client
         self.name = name

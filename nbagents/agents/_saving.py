@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from nbagents.errors import ConfigurationError
 from nbagents.model_context import ChatCompletionContext
 from nbagents.models._wire.server_errors import one_line
 
-__all__ = ["SavedAgent", "at_once"]
+__all__ = ["LONGEST_NAME", "SavedAgent", "at_once"]
 
 T = TypeVar("T")
+
+LONGEST_NAME = 200
+"""Characters of an agent's name: it is shown in lines, cards and tables."""
+
+_MOST_NAMED = 5  # tools that are missing
 
 
 class SavedAgent(BaseModel):
@@ -33,7 +39,7 @@ class SavedAgent(BaseModel):
 
     kind: Literal["nbagents.ChatAgent"] = "nbagents.ChatAgent"
     version: Literal[1] = 1
-    name: str
+    name: Annotated[str, Field(max_length=LONGEST_NAME)]
     system_message: str | None = None
     tools: list[str] = []
     conversation: dict[str, Any]
@@ -42,7 +48,7 @@ class SavedAgent(BaseModel):
         """Write the file, whole or not at all; only its owner may read it.
 
         Raises:
-            ConfigurationError: Its folder is not there.
+            ConfigurationError: Its folder is not there, or it cannot be written.
         """
         target = Path(path)
         if not target.parent.is_dir():
@@ -56,20 +62,31 @@ class SavedAgent(BaseModel):
             with open(draft, "x", encoding="utf-8", opener=_for_me_alone) as file:
                 file.write(self.model_dump_json(indent=2))
             draft.replace(target)
+        except OSError as error:
+            raise ConfigurationError(
+                f"The agent cannot be saved as {target}: {error.strerror}. Make room on its disk, "
+                "or give another path."
+            ) from error
         finally:
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
 
     @classmethod
     def read(cls, path: str | Path) -> SavedAgent:
         """Read a file that `write` wrote.
 
         Raises:
-            ConfigurationError: It is something else, or damaged.
+            ConfigurationError: It is something else, damaged, or cannot be read.
         """
+        file = Path(path)
         try:
-            return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
+            if file.exists() and not file.is_file():  # a pipe would let us wait for ever
+                raise _unreadable(file, "it is not a file")
+            return cls.model_validate_json(file.read_text(encoding="utf-8-sig"))
         except (ValidationError, UnicodeDecodeError) as error:
             raise _damaged(str(path), error) from error
+        except OSError as error:
+            raise _unreadable(file, error.strerror or str(error)) from error
 
     def check_tools(self, given: Mapping[str, object]) -> None:
         """See that the tools the conversation was held with are there again.
@@ -79,7 +96,8 @@ class SavedAgent(BaseModel):
         """
         missing = [name for name in self.tools if name not in given]
         if missing:
-            names = one_line(", ".join(missing))
+            more = f" and {len(missing) - _MOST_NAMED} more" * (len(missing) > _MOST_NAMED)
+            names = ", ".join(one_line(name, 64) for name in missing[:_MOST_NAMED]) + more
             raise ConfigurationError(
                 f"The agent was saved with the tools {names}; pass them again: "
                 "ChatAgent.load(path, client, tools=[...])."
@@ -102,9 +120,23 @@ def _for_me_alone(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _damaged(what: str, error: Exception) -> ConfigurationError:
+def _unreadable(file: Path, why: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{what} is not what nbagents saved, or it is damaged ({str(error).splitlines()[0]}). "
+        f"The agent {file} cannot be read: {why}. Give the path of a file that ChatAgent.save "
+        "wrote."
+    )
+
+
+def _damaged(what: str, error: ValidationError | UnicodeDecodeError) -> ConfigurationError:
+    why = str(error)
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        why = f"{place}: {first['msg']}" if place else first["msg"]
+        if place == "version":
+            why = "it is of another version of nbagents"
+    return ConfigurationError(
+        f"{what} is not what nbagents saved, or it is damaged ({one_line(why, 200)}). "
         "Save the agent again."
     )
 

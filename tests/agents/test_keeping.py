@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -165,3 +168,70 @@ def test_a_saved_agent_is_for_its_owner_alone(tmp_path: Path) -> None:
     path.chmod(0o644)
     ChatAgent(ScriptedClient()).save(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def _spoilt(change: Callable[[dict[str, Any]], Any]) -> Callable[[bytes], bytes]:
+    def spoil(data: bytes) -> bytes:
+        content = json.loads(data)
+        change(content)
+        return json.dumps(content).encode()
+
+    return spoil
+
+
+_BEFORE = b'{"kind": "nbagents.ChatAgent", "name": "x", "conversation": '
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (_spoilt(lambda saved: saved.update(name="x" * 10**6)), "name: .*at most 200"),
+        (_spoilt(lambda saved: saved.update(name=5)), "name: .*valid string"),
+        (_spoilt(lambda saved: saved.update(version=2)), "another version of nbagents"),
+        (_spoilt(lambda saved: saved.update(conversation={"messages": [1] * 10**4})), "messages.0"),
+        (_spoilt(lambda saved: saved.update(tools=["t" * 10**6] * 100)), "and 95 more; pass them"),
+        (lambda _: _BEFORE + b"[" * 10**6 + b"]" * 10**6 + b"}", "recursion limit"),
+        (lambda _: _BEFORE + b'{"a":' * 10**6 + b"1" + b"}" * 10**6 + b"}", "recursion limit"),
+        (lambda data: data.replace(b"ada", b"a\0da"), "control character"),
+        (lambda data: data.replace(b'"ada"', b"9" * 10**5), "name: .*number|out of range|string"),
+        (lambda data: data.replace(b"ada", b"\\ud800"), "hex escape"),
+        (lambda data: data.decode().encode("utf-16"), "utf-8"),
+        (lambda data: data[: len(data) // 2], "EOF"),
+        (lambda _: b"", "EOF"),
+    ],
+)
+def test_a_hostile_file_is_told_in_one_short_line(
+    tmp_path: Path, spoil: Callable[[bytes], bytes], said: str
+) -> None:
+    path = tmp_path / "agent.json"
+    ChatAgent(ScriptedClient(), name="ada").save(path)
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(ConfigurationError, match=said) as raised:
+        ChatAgent.load(path, ScriptedClient())
+    assert len(str(raised.value)) < 800
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("change", [b"\xef\xbb\xbf%b", b"%b\r\n"])
+def test_what_editors_and_git_add_does_no_harm(tmp_path: Path, change: bytes) -> None:
+    path = tmp_path / "agent.json"
+    ChatAgent(ScriptedClient(), name="ada").save(path)
+    path.write_bytes(change % path.read_bytes().replace(b"\n", b"\r\n"))
+    assert ChatAgent.load(path, ScriptedClient()).name == "ada"
+
+
+def test_what_is_no_file_is_told_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name, why in (("pipe", "not a file"), ("", "not a file"), ("none", "No such file")):
+        with pytest.raises(ConfigurationError, match=f"cannot be read: .*{why}"):
+            ChatAgent.load(tmp_path / name, ScriptedClient())
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ConfigurationError, match=r"cannot be saved as .*give another path"):
+        ChatAgent(ScriptedClient()).save(tmp_path / "folder")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["folder", "pipe"]
+
+
+@pytest.mark.parametrize("name", ["x" * 201, None, 5])
+def test_a_name_is_a_short_text(name: Any) -> None:
+    with pytest.raises(ConfigurationError, match="at most 200 characters"):
+        ChatAgent(ScriptedClient(), name=name)
