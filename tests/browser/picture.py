@@ -1,18 +1,23 @@
 """Take the README's picture: ``python -m tests.browser.picture`` writes docs/images/.
 
 Left a notebook with a chat cell, right the panel of the same agent, which asks before it changes
-something. Agent, data and script are those of the notebook on panels.
+something. Agent, data and script are those of the notebook on panels; a loopback server says the
+script, so that the picture shows what a connected model looks like. Its name says that it is none.
 """
 
 from __future__ import annotations
 
 import base64
+import re
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from PIL import Image
 
+from nbagents.messages import CreateResult
+from nbagents.testing import LoopbackServer, ScriptedReply, chunk, stream
 from tests.browser.lab import Lab, Window, chromium
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +27,7 @@ SIZE = {"width": 1_400, "height": 846}
 SCALE = 2  # pixels of the picture for one of the page
 PANEL_HEIGHT = "736px"  # as somebody drags its corner
 COLOURS = 256
+MODEL = "your-model"
 
 CELLS = (
     "%load_ext nbagents\nfrom pendulum import readings, tutor\n\nreadings",
@@ -39,8 +45,11 @@ BESIDE = """() => {
 
 def main() -> None:
     """Ask in a cell and in the panel beside it, and keep what that looks like."""
-    with Lab() as lab, chromium() as browser:
-        (lab.folder / "pendulum.py").write_text(_agent(), encoding="utf-8")
+    tutorial = _tutorial()
+    with LoopbackServer() as server, Lab() as lab, chromium() as browser:
+        server.will_reply(*_replies(tutorial))
+        module = _CONNECTED.format(address=server.base_url, model=MODEL) + tutorial
+        (lab.folder / "pendulum.py").write_text(module, encoding="utf-8")
         lab.write("pendulum.ipynb", *CELLS)
         window = Window(lab, browser)
         window.command("application:toggle-left-area")
@@ -69,7 +78,43 @@ def main() -> None:
         picture.convert("RGB").quantize(COLOURS).save(PICTURE, optimize=True)
 
 
-def _agent() -> str:
+_CONNECTED = """import os
+import warnings
+
+from nbagents.prices import set_price
+
+os.environ |= {{"OPENAI_BASE_URL": "{address}", "OPENAI_API_KEY": "x", "OPENAI_MODEL": "{model}"}}
+set_price("{model}", input=0.4, output=1.6)
+warnings.simplefilter("ignore")  # the model is unknown
+"""
+
+
+def _replies(tutorial: str) -> list[ScriptedReply]:
+    """What the tutorial's stand-in says, as a server streams it."""
+    script: dict[str, Any] = {}
+    exec(tutorial, script)
+    return [_reply(said) for said in script["script"]]
+
+
+def _reply(said: str | CreateResult) -> ScriptedReply:
+    if isinstance(said, str):
+        events = [chunk(word) for word in re.findall(r"\S+\s*", said)]
+        end = chunk(None, "stop")
+    else:
+        calls = [
+            {"index": 0, "id": call.id, "type": "function"}
+            | {"function": {"name": call.name, "arguments": call.arguments}}
+            for call in said.content
+            if not isinstance(call, str)
+        ]
+        events, end = [chunk(None, tool_calls=calls)], chunk(None, "tool_calls")
+    spoken = 2 * len(events)
+    usage = {"prompt_tokens": 300, "completion_tokens": spoken}
+    paced = [step for event in events for step in (0.01, event | {"model": MODEL})]
+    return stream(*paced, end | {"model": MODEL, "usage": usage})
+
+
+def _tutorial() -> str:
     """The tutorial's code from its data to its agent, as a module."""
     cells = nbformat.read(TUTORIAL, as_version=4).cells
     code = [cell.source for cell in cells if cell.cell_type == "code"]

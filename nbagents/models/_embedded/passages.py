@@ -13,7 +13,8 @@ from pathlib import Path
 
 __all__ = ["Page", "Passage", "cut_at_paragraph", "passages_of", "read_passages"]
 
-_LEFT_OUT = ("changelog.md", "index.md")  # lists of everything: they would answer any question
+# Lists of everything: they would answer any question.
+_LEFT_OUT = ("changelog.md", "index.md", "misbehaviour.md", "promises.md")
 _FENCE = re.compile(r"^\s*(`{3,}|~{3,}|:{3,})\s*(?:\{([\w:-]+)\})?\s*(.*)$")
 _HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*$")
 # A role, or a code span: what stands in one, such as `{name}`, is none.

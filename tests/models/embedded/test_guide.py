@@ -58,7 +58,11 @@ def test_every_reply_of_its_own_says_what_it_is_and_how_to_connect_a_model(quest
 
 
 @pytest.mark.parametrize(
-    "question", ["Who wrote Hamlet?", "Write me a poem about the sea.", "2 + 2?"]
+    "question",
+    [
+        *("Who wrote Hamlet?", "Write me a poem about the sea.", "2 + 2?"),
+        *("What is the capital of France?", "Which of these rows stand out in 2025, and why?"),
+    ],
 )
 def test_what_the_documentation_does_not_speak_of_is_not_answered(question):
     said = ask(question)
