@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
@@ -14,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 from nbagents.errors import ConfigurationError
 from nbagents.model_context import ChatCompletionContext
 from nbagents.models._wire.server_errors import one_line
+from nbagents.models._wire.unicode import mended
 
 __all__ = ["LONGEST_NAME", "SavedAgent", "at_once"]
 
@@ -56,11 +58,13 @@ class SavedAgent(BaseModel):
                 f"There is no folder {target.parent} to save the agent in. Make it first, or give "
                 "another path."
             )
+        # Not pydantic's own, which has no half of a surrogate pair.
+        text = mended(json.dumps(self.model_dump(), indent=2, ensure_ascii=False))
         # A name that nobody foresees, and never an existing file: a link may lie in wait there.
         draft = target.with_name(f".{target.name}.{token_hex(8)}.part")
         try:
             with open(draft, "x", encoding="utf-8", opener=_for_me_alone) as file:
-                file.write(self.model_dump_json(indent=2))
+                file.write(text)
             draft.replace(target)
         except OSError as error:
             raise ConfigurationError(

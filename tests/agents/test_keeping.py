@@ -10,11 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 
 from nbagents.agents import ChatAgent
 from nbagents.errors import ConfigurationError
-from nbagents.messages import CreateResult, FunctionExecutionResultMessage, UserMessage
+from nbagents.messages import (
+    CreateResult,
+    FunctionExecutionResultMessage,
+    Image,
+    UserMessage,
+)
 from nbagents.model_context import (
     BufferedChatCompletionContext,
     ChatCompletionContext,
@@ -235,3 +241,15 @@ def test_what_is_no_file_is_told_at_once(tmp_path: Path) -> None:
 def test_a_name_is_a_short_text(name: Any) -> None:
     with pytest.raises(ConfigurationError, match="at most 200 characters"):
         ChatAgent(ScriptedClient(), name=name)
+
+
+def test_half_a_surrogate_pair_and_an_image_are_saved(tmp_path: Path) -> None:
+    agent = ChatAgent(ScriptedClient("h\ud800i", "A picture."), system_message="x\udfff")
+    agent.ask_sync("q\ud800")
+    agent.ask_sync(["What is it?", Image.from_pil(PIL.Image.new("RGB", (1, 1)))])
+    agent.save(tmp_path / "agent.json")
+    again = ChatAgent.load(tmp_path / "agent.json", ScriptedClient())
+    assert again.system_message == "x\ufffd"
+    messages = asyncio.run(again.model_context.get_messages())
+    assert [message.content for message in messages[:2]] == ["q\ufffd", "h\ufffdi"]
+    assert isinstance(messages[2].content[1], Image)
