@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cached_property
 
 from nbagents._keys.lengths import TELLTALE
 
@@ -25,16 +26,17 @@ class Mask:
     Attributes:
         forms: The same, the longest first: of two that begin alike, one would leave the end of
             the other.
-        suspect: Finds where one of them may begin.
     """
-
-    __slots__ = ("_beginnings", "forms", "suspect")
 
     def __init__(self, forms: Iterable[str]) -> None:
         self.forms = sorted(set(forms), key=len, reverse=True)
         self._beginnings = {form[:TELLTALE] for form in self.forms}
-        starts = sorted({re.escape(form[:BEGINNING]) for form in self.forms})
-        self.suspect = re.compile("|".join(starts) or r"(?!)")
+
+    @cached_property
+    def suspect(self) -> re.Pattern[str]:
+        """Finds where one of them may begin."""
+        starts = sorted({form[:BEGINNING] for form in self.forms})
+        return re.compile("|".join(map(re.escape, starts)) or r"(?!)")
 
     def hide(self, text: str, *, share: float = 0.0) -> str:
         """The text with its secrets masked: in each of their forms, and where the text cuts them.

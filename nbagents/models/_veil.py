@@ -33,7 +33,6 @@ class Veil:
     def __init__(self, secrets: Iterable[Secret[str]]) -> None:
         self._mask = mask_of(secrets, in_conversations)
         self._forms = self._mask.forms
-        self._suspect = self._mask.suspect
         self._seen: dict[str, str] = {}  # of each kind the last characters that were let through
         self._held: dict[str, str] = {}
 
@@ -55,7 +54,7 @@ class Veil:
         kind = chunk.kind
         before = self._seen.get(kind, "")
         text = self._held.pop(kind, "") + chunk
-        if self._suspect.search(before + text) is None:
+        if self._mask.suspect.search(before + text) is None:
             shown = text
         else:
             shown, held = self._sifted(before + text, len(before))
@@ -109,7 +108,7 @@ class Veil:
         """
         shown: list[str] = []
         at = 0
-        while found := self._suspect.search(text, at):
+        while found := self._mask.suspect.search(text, at):
             here = found.start()
             shown.append(text[max(at, seen) : max(here, seen)])
             whole = next((form for form in self._forms if text.startswith(form, here)), None)
