@@ -23,6 +23,7 @@ __all__ = ["complete", "install_completer"]
 
 _CELL = re.compile(r"\s*%%chat(?=\s|$)")
 _LINE = re.compile(r"\s*(?:[\w.]+\s*=\s*)?%{1,2}chat\s+")
+_NAMED = re.compile(r"\s*(?:[\w.]+\s*=\s*)?%chat_(?:panel|history)\s+(\w*)$")
 _FIELD = re.compile(rf"\{{(?:({EXPRESSION})\.)?(\w*)$")
 
 
@@ -72,6 +73,9 @@ def complete(
     """
     *above, line = before.split("\n")
     in_body = bool(above) and _CELL.match(above[0]) is not None
+    if not in_body and (named := _NAMED.match(line)):
+        agents = _agents(variables, clients=True)
+        return named[1], [name for name in agents if name.startswith(named[1])]
     magic = None if in_body else _LINE.match(line)
     if not in_body and magic is None:
         return "", []
