@@ -13,6 +13,7 @@ from typing import Any
 
 import ipywidgets
 import pandas as pd
+import PIL.Image
 import pytest
 
 from nbagents import ChatAgent, ChatPanel
@@ -23,7 +24,7 @@ from nbagents.messages import CreateResult, FunctionCall, RequestUsage
 from nbagents.model_context import BufferedChatCompletionContext
 from nbagents.models import OpenAIChatCompletionClient
 from nbagents.notebook._panel import inbound
-from nbagents.notebook._panel.mentions import mentions
+from nbagents.notebook._panel.mentions import attached, check_names, mentions
 from nbagents.tools import FunctionTool, tool
 from tests.panel.mirror import Mirror
 from tests.panel.talk import picture
@@ -669,3 +670,18 @@ def test_nothing_in_how_a_panel_shows_itself_varies_from_run_to_run() -> None:
 
 def test_the_caps_are_those_that_the_page_says() -> None:
     assert (inbound.MAX_TEXT, inbound.MAX_IMAGES) == (1_000_000, 20_000_000)
+
+
+def test_what_is_wrong_with_an_attachment_is_said_without_touching_what_was_typed():
+    key = "columns of --with: t by -m, or so --with x"
+    with pytest.raises(ConfigurationError) as missing:
+        check_names([f"data[{key!r}]"], {"data": {}})
+    assert key in str(missing.value)
+    with pytest.raises(ConfigurationError, match=r"^There is no variable planet"):
+        check_names(["planet"], {})
+    with pytest.raises(ConfigurationError) as picture_only:
+        attached(["shown"], {"shown": PIL.Image.new("L", (3, 2))}, vision=False)
+    assert str(picture_only.value) == (
+        "@shown is a picture, and the model reads none, so nothing was sent; "
+        "choose a model with vision, or leave it out."
+    )

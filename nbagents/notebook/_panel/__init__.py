@@ -11,6 +11,6 @@ From the agent to the screen:
 * `widget` is `ChatPanel`: it sends what has changed, and leaves a `saved` copy below itself for
   notebooks that are read without a kernel.
 
-And back: `inbound` checks what a front end says, `mentions` completes and attaches variables,
-and `rewind` takes the agent's memory back to an earlier message.
+And back: `inbound` checks what a front end says, `lookups` what code gives, `mentions`
+completes and attaches variables, and `rewind` takes the agent's memory back to an earlier message.
 """

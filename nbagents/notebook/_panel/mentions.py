@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -79,8 +80,14 @@ def _without_options() -> Iterator[None]:
     try:
         yield
     except ConfigurationError as error:
-        words = str(error).replace("--with: t", "T").replace("--with ", "@").replace(" by -m", "")
-        raise ConfigurationError(words) from error
+        raise ConfigurationError(_as_typed(str(error))) from error
+
+
+def _as_typed(words: str) -> str:
+    # Only at its ends: between them stands what the user has typed.
+    words = re.sub(r" by -m(?=, or leave it out\.$)", "", words)
+    words = re.sub(r"^--with: there", "There", words).removeprefix("--with: ")
+    return re.sub(r"^--with ", "@", words)
 
 
 def _is_code(value: object) -> bool:

@@ -19,6 +19,7 @@ from nbagents.agents import ChatAgent
 from nbagents.errors import ConfigurationError, NbAgentsError
 from nbagents.loop import engine, run
 from nbagents.models import ChatCompletionClient
+from nbagents.notebook._panel import lookups
 from nbagents.notebook._panel.dialogue import Dialogue, dialogue_of
 from nbagents.notebook._panel.inbound import (
     Approve,
@@ -84,7 +85,7 @@ class ChatPanel(anywidget.AnyWidget):
     _dialogue: Dialogue | None = None  # none before it is open, and none after it is closed
 
     def __init__(self, agent: ChatAgent | ChatCompletionClient, **kwargs: Any) -> None:
-        self.agent = _agent(agent)
+        self.agent = lookups.agent_of(agent)
         self._seq = 0
         self._pages = 0
         self._saved = SavedCopy(self._hand_copy)
@@ -125,8 +126,8 @@ class ChatPanel(anywidget.AnyWidget):
         Raises:
             ConfigurationError: There is no such message, or the panel is closed.
         """
-        last = self.messages[-1]["id"] if self.messages else ""
-        self._ask(Retry(id=self._known(last if message is None else message)))
+        asked = lookups.last_message(self.messages) if message is None else message
+        self._ask(Retry(id=lookups.known_message(self.messages, asked)))
 
     def edit(self, message: str, text: str) -> None:
         """Ask ``text`` in place of the user's message of that id; what followed it is forgotten.
@@ -134,7 +135,7 @@ class ChatPanel(anywidget.AnyWidget):
         Raises:
             ConfigurationError: There is no such message, or the panel is closed.
         """
-        self._ask(Edit(id=self._known(message), text=text))
+        self._ask(Edit(id=lookups.known_message(self.messages, message), text=text))
 
     def clear(self) -> None:
         """Have the agent forget the conversation, after the turn under way."""
@@ -150,12 +151,7 @@ class ChatPanel(anywidget.AnyWidget):
         Raises:
             ConfigurationError: There is no such call, or the panel is closed.
         """
-        if call not in [each["id"] for message in self.messages for each in message["calls"]]:
-            raise ConfigurationError(
-                f"There is no call {call!r} in this panel; those that wait for a word: "
-                f"{', '.join(map(repr, self._asked())) or 'none'}."
-            )
-        self._ask(Approve(call=call, allowed=allowed))
+        self._ask(Approve(call=lookups.known_call(self.messages, call), allowed=allowed))
 
     def say(self, text: str) -> None:
         """Add a line to the conversation that is nobody's, and that the agent does not see."""
@@ -179,12 +175,8 @@ class ChatPanel(anywidget.AnyWidget):
         try:
             run(_within(timeout, self._dialogue.ended))
         except TimeoutError:
-            asked = self._asked()
-            advice = f"answer it with panel.approve({asked[0]!r})" if asked else "wait again"
-            what = "a call waits to be approved" if asked else "the reply is not there"
-            raise TimeoutError(
-                f"After {timeout:g} s {what}; {advice}, or end it with panel.stop()."
-            ) from None
+            why = lookups.why_not_over(self.messages)
+            raise TimeoutError(f"After {timeout:g} s {why}, or end it with panel.stop().") from None
 
     def close(self) -> None:
         """End what this panel has asked for, and take the panel away."""
@@ -248,20 +240,6 @@ class ChatPanel(anywidget.AnyWidget):
         if self._dialogue is None:
             raise ConfigurationError("This panel is closed; open another: agent.panel().")
         self._post(message)
-
-    def _known(self, identity: str) -> str:
-        if identity not in [message["id"] for message in self.messages]:
-            raise ConfigurationError(
-                f"There is no message {identity!r} in this panel; panel.messages has their ids."
-                if identity
-                else "Nothing has been said in this panel yet; begin with panel.send(text)."
-            )
-        return identity
-
-    def _asked(self) -> list[str]:
-        """The ids of the calls that wait for a person's word."""
-        calls = [call for message in self.messages for call in message["calls"]]
-        return [call["id"] for call in calls if call["state"] == "asked"]
 
     def _post(self, message: Inbound) -> None:
         engine().loop.call_soon_threadsafe(self._do, message, context=contextvars.Context())
@@ -363,14 +341,3 @@ class ChatPanel(anywidget.AnyWidget):
 async def _within(seconds: float | None, wanted: Callable[[], Awaitable[None]]) -> None:
     async with asyncio.timeout(seconds):
         await wanted()
-
-
-def _agent(given: object) -> ChatAgent:
-    if isinstance(given, ChatAgent):
-        return given
-    if isinstance(given, ChatCompletionClient) and not isinstance(given, type):
-        return ChatAgent(given)
-    raise ConfigurationError(
-        f"A panel is of an agent or a model client, not of {type(given).__name__}; for example "
-        "ChatPanel(ChatAgent(client))."
-    )
