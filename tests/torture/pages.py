@@ -45,11 +45,13 @@ def figures(names: Sequence[str]) -> Iterator[Figure]:
 
 
 def _saved(place: places.Cells | places.InPanel) -> Path:
-    """The notebook, as it was saved; it is closed."""
+    """The notebook, as it was saved; it is closed, and JupyterLab loaded anew."""
     place.settle()
     path: str = place.page.evaluate("jupyterapp.shell.currentWidget.context.path")
     place.notebook.save()
     place.window.close_all()
+    place.page.reload()
+    place.window.wait_loaded()
     return Path(place.window.lab.folder, path)
 
 
