@@ -146,7 +146,7 @@ class _Buffer(asyncio.Protocol):
         """
         if not self._data and self._error is not None:
             raise self._error
-        taken = bytes(self._data[:most])
+        taken = bytes(memoryview(self._data)[:most])
         del self._data[:most]
         if self._paused and len(self._data) < _AHEAD:
             self._paused = False
