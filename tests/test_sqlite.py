@@ -347,6 +347,10 @@ def test_what_is_no_file_is_told_at_once(tmp_path: Path) -> None:
     for path in (tmp_path / "pipe", tmp_path, Path(os.devnull)):
         with pytest.raises(ConfigurationError, match=r"it is not a file\. Give another path"):
             Database(path, TABLE).rows()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name in ("loop", "nul\0", "x" * 300):
+        with pytest.raises(ConfigurationError, match=r"cannot be used: .*Give another path"):
+            Database(tmp_path / name, TABLE).rows()
 
 
 def test_through_a_link_the_same_file_is_used_and_mended(database: Database, path: Path) -> None:

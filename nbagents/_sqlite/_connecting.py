@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import quote
 
-from nbagents._sqlite._mending import beside, bytes_of, is_torn, missing
+from nbagents._sqlite._mending import beside, bytes_of, missing, rest_of
 from nbagents._sqlite._records import Table, newest, records_in
 from nbagents._sqlite._schema import (
     PAGE,
@@ -127,12 +127,12 @@ def _put_back(connection: sqlite3.Connection, path: Path, tell: Tell) -> bool:
         return False
     with closing(sqlite3.connect(path)) as other:
         [[_, pages, _]] = other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-    lost = missing(connection, log)
+    lost, rest = missing(connection, log), rest_of(log, pages)
     insert(connection, lost)
-    if lost or is_torn(log, pages):
+    # What a killed process had not finished writing nobody has been told is kept.
+    if rest == "torn" or (lost and rest == "older"):
         tell(f"its log was torn; {len(lost)} records were found again behind that place")
-        return True
-    return False
+    return bool(lost) or rest == "torn"
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:

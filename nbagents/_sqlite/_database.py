@@ -137,7 +137,7 @@ class Database:
     def _mend(self) -> None:
         """Put a file with what is left in its place, unless somebody else has just done it."""
         self._disconnect()
-        path = self.path.resolve()
+        path = Path(os.path.realpath(self.path))
         mended = mend(path, self._table, self._seen)
         if mended is not None:
             count, kept = mended
@@ -149,7 +149,7 @@ class Database:
     def _connection(self) -> sqlite3.Connection:
         # A connection must not be carried over a fork.
         if self._open is None or self._open[0] != os.getpid():
-            path = self.path.resolve()
+            path = Path(os.path.realpath(self.path))
             if path.exists() and not path.is_file():
                 raise OSError("it is not a file")
             self._seen = None

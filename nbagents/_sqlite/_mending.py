@@ -8,15 +8,18 @@ from collections.abc import Iterable
 from contextlib import closing
 from itertools import chain, count
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from nbagents._sqlite._alone import alone_with
 from nbagents._sqlite._records import Record, Table, newest, records_in
 from nbagents._sqlite._schema import PAGE, insert, make
 
-__all__ = ["beside", "bytes_of", "is_torn", "mend", "missing"]
+__all__ = ["beside", "bytes_of", "mend", "missing", "rest_of"]
 
 # The beginning of the log and of each page in it: https://sqlite.org/fileformat2.html#walformat
-_LOG_HEADER, _PAGE_HEADER = 32, 24
+_LOG_HEADER, _PAGE = 32, 24 + PAGE
+
+Rest: TypeAlias = Literal["torn", "unfinished", "older"]
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -29,13 +32,15 @@ def bytes_of(path: Path) -> bytes:
     return path.read_bytes() if path.exists() else b""
 
 
-def is_torn(log: bytes, pages: int) -> bool:
-    """Whether the log goes on behind the ``pages`` that SQLite believes.
-
-    What it began with before, and has not overwritten yet, bears other numbers than its header.
-    """
-    follows = _LOG_HEADER + pages * (_PAGE_HEADER + PAGE)
-    return len(log) >= follows + 16 and log[16:24] == log[follows + 8 : follows + 16]
+def rest_of(log: bytes, pages: int) -> Rest:
+    """What stands in the log behind the ``pages`` that SQLite believes."""
+    begun, whole = log[16:24], range(_LOG_HEADER, len(log) - _PAGE + 1, _PAGE)
+    starts = [start for start in whole if start >= _LOG_HEADER + pages * _PAGE]
+    # What was there before the log was begun anew bears other numbers.
+    ours = [start for start in starts if log[start + 8 : start + 16] == begun]
+    if any(any(log[start + 4 : start + 8]) for start in ours):  # a transaction ends with it
+        return "torn"
+    return "unfinished" if ours and ours[0] == starts[0] else "older"
 
 
 def missing(connection: sqlite3.Connection, data: bytes) -> list[Record]:

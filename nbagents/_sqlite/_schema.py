@@ -30,8 +30,6 @@ VERSION = 1
 PAGE = 4_096
 """Bytes of a page: SQLite's default, and room for one part of a record."""
 
-_APPLICATION = 0x6E624147  # "nbAG"; `file` shows it
-
 Kind = Literal["empty", "ours", "older"]
 
 
@@ -43,22 +41,24 @@ def examine(connection: sqlite3.Connection, table: Table, *, may_be_older: bool 
         sqlite3.DatabaseError: It is damaged, or holds something else. What somebody has put beside
             our table is no damage, to be mended away.
     """
-    marks = _pragma(connection, "user_version"), _pragma(connection, "application_id")
+    version, application = (
+        _pragma(connection, each) for each in ("user_version", "application_id")
+    )
     found = {
         sql for [sql] in connection.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")
     }
-    ours, version = set(_statements(table)), marks[0]
-    if (marks, found) == ((VERSION, _APPLICATION), ours):
+    ours, changed = set(_statements(table)), _bits_between(application, _application(table))
+    if (version, changed, found) == (VERSION, 0, ours):
         return "ours"
-    if marks == (0, 0) and (not found or (may_be_older and _is_older(found, table))):
+    if version == application == 0 and (not found or (may_be_older and _is_older(found, table))):
         return "older" if found else "empty"
-    # One bit is damage: no version is one bit apart from another.
-    if version > VERSION and marks[1] == _APPLICATION and (version ^ VERSION).bit_count() > 1:
+    # One bit is damage: no version, and no kind of file, is one bit apart from another.
+    if version > VERSION and _bits_between(version, VERSION) > 1 and changed == 0:
         raise ConfigurationError(
             f"was written by a newer nbagents (its format is {version}, this one reads {VERSION}); "
             "nothing was changed"
         )
-    if found > ours or (marks[1] != _APPLICATION and not found & ours):
+    if changed > 1 or found > ours:
         raise sqlite3.DatabaseError(f"it holds something other than the table {table.name}")
     raise damage("its schema is not as it was written")
 
@@ -68,7 +68,7 @@ def make(connection: sqlite3.Connection, table: Table) -> None:
     for statement in _statements(table):
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version={VERSION}")
-    connection.execute(f"PRAGMA application_id={_APPLICATION}")
+    connection.execute(f"PRAGMA application_id={_application(table)}")
 
 
 def migrate(connection: sqlite3.Connection, table: Table) -> None:
@@ -128,6 +128,15 @@ def _statements(table: Table) -> tuple[str, ...]:
         f"CREATE VIEW {table.name} AS SELECT {columns} "  # noqa: S608
         f"FROM (SELECT {said} FROM parts GROUP BY digest)",
     )
+
+
+def _application(table: Table) -> int:
+    """``PRAGMA application_id``: which kind of our files it is."""
+    return zlib.crc32(f"nbagents {table.name}".encode()) & 0x7FFFFFFF
+
+
+def _bits_between(one: int, other: int) -> int:
+    return (one ^ other).bit_count()
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

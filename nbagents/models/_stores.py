@@ -63,7 +63,10 @@ class SQLiteStore(CacheStore[T]):
         row = self._database.get(key)
         if row is None:
             return default
-        value: Any = json.loads(row[1])
+        try:
+            value: Any = json.loads(row[1])
+        except (TypeError, ValueError, RecursionError):  # nothing that was set here
+            return default
         return value  # type: ignore[no-any-return]
 
     def set(self, key: str, value: T) -> None:

@@ -7,14 +7,18 @@ import time
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cache
 from pathlib import PurePath
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from nbagents._sqlite import Database, Row, Table
-from nbagents.errors import ConfigurationError
+from nbagents._warnings import warn
+from nbagents.errors import ConfigurationError, DamagedFileWarning
 from nbagents.usage._frame import frame_of
 from nbagents.usage._records import UsageRecord
 
@@ -24,7 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["LedgerFile"]
 
 _NAMES = tuple(field.name for field in fields(UsageRecord))
-_TIME = 3 + _NAMES.index("time")
+_MOST = 2**63 - 1
+_FIRST, _LAST = 1_678, 2_261  # years that pandas can tell by the nanosecond
 _TABLE = Table("requests", ("session", "notebook", *_NAMES))
 
 # One for each process: a kernel that is started anew is another session.
@@ -62,10 +67,18 @@ class LedgerFile:
 
     def read(self) -> pd.DataFrame:
         """Return what all kernels have written, in the order of the requests."""
-        rows = sorted(self._database.rows(), key=lambda row: (row[_TIME], row[0]))
-        frame = frame_of([_record(row[3:]) for row in rows])
-        for place, name in enumerate(("session", "notebook")):
-            frame.insert(place, name, [row[place + 1] for row in rows])
+        rows = self._database.rows()
+        kept = [kept for row in rows if (kept := _kept(row))]
+        if len(kept) < len(rows):
+            warn(
+                f"{len(rows) - len(kept)} records of {self._database.path} are not what nbagents "
+                "writes, and are left out.",
+                DamagedFileWarning,
+            )
+        kept.sort(key=lambda each: (each.record.time, each.identity))
+        frame = frame_of([each.record for each in kept])
+        frame.insert(0, "session", [each.session for each in kept])
+        frame.insert(1, "notebook", [each.notebook for each in kept])
         return frame.astype({"session": "category", "notebook": "category"})
 
     def close(self) -> None:
@@ -85,11 +98,32 @@ def _values(record: UsageRecord) -> list[Any]:
     return [value.isoformat() if isinstance(value, datetime) else value for value in values]
 
 
-def _record(values: Iterable[Any]) -> UsageRecord:
-    known = dict(zip(_NAMES, values, strict=True))
-    known["time"] = datetime.fromisoformat(known["time"])
-    known["estimated"] = bool(known["estimated"])
-    return UsageRecord(**known)
+@dataclass(frozen=True)
+class _Kept:
+    """A record as it is kept."""
+
+    identity: str
+    session: str | None
+    notebook: str | None
+    record: UsageRecord
+
+
+def _kept(row: Row) -> _Kept | None:
+    """What was kept in a row; None when it is not what we write."""
+    record = dict(zip(_NAMES, row[3:], strict=True))
+    record["estimated"] = bool(record["estimated"])
+    try:
+        names = ("identity", "session", "notebook", "record")
+        kept = _adapter().validate_python(dict(zip(names, (*row[:3], record), strict=True)))
+    except (ValidationError, TypeError):
+        return None
+    fits = all(abs(value) <= _MOST for value in record.values() if isinstance(value, int))
+    return kept if fits and _FIRST <= kept.record.time.year <= _LAST else None
+
+
+@cache
+def _adapter() -> TypeAdapter[_Kept]:
+    return TypeAdapter(_Kept)
 
 
 def _notebook() -> str | None:

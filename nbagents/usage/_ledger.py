@@ -141,7 +141,7 @@ class UsageLedger:
         """
         from nbagents.usage._file import LedgerFile
 
-        if not Path(path).expanduser().exists():
+        if not _is_there(path):
             raise ConfigurationError(
                 f"There is no {path}; nbagents.ledger.persist({str(path)!r}) makes it."
             )
@@ -202,6 +202,13 @@ class UsageLedger:
             "text/plain": f"{summary}\n{table}" if records else summary,
             "text/html": f"<p>{summary}</p>{table.to_html(max_rows=20) if records else ''}",
         }
+
+
+def _is_there(path: str | os.PathLike[str]) -> bool:
+    try:
+        return Path(path).expanduser().exists()
+    except OSError:  # a name that is too long, a folder that may not be looked into
+        return False
 
 
 def _summary(records: tuple[UsageRecord, ...]) -> str:

@@ -287,3 +287,11 @@ async def test_threads_and_tasks_may_use_a_file_at_once(tmp_path: Path) -> None:
     assert [store.get(key) for key in keys] == keys
     store.clear()
     assert len(store) == 0
+
+
+@pytest.mark.parametrize("stored", ["[" * 10**6, "{", 5, None])
+def test_what_was_never_set_in_a_file_is_not_there(tmp_path: Path, stored: object) -> None:
+    store = SQLiteStore[str](tmp_path / "cache.sqlite")
+    store._database.put([("key", stored)])
+    assert store.get("key", "nothing") == "nothing"
+    store.close()

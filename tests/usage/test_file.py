@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from nbagents._sqlite import Database
-from nbagents.errors import ConfigurationError, NotKeptWarning
+from nbagents.errors import ConfigurationError, DamagedFileWarning, NotKeptWarning
+from nbagents.models import SQLiteStore
 from nbagents.usage import UsageLedger, UsageRecord
+from nbagents.usage._file import _TABLE
 
 FULL = UsageRecord(
     time=datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC),
@@ -155,3 +157,42 @@ def test_a_folder_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None
     with pytest.raises(ConfigurationError, match=r"no folder \S+nope to keep the ledger in"):
         UsageLedger([FULL]).persist(tmp_path / "nope" / "usage.sqlite")
     assert not (tmp_path / "nope").exists()
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"time": "yesterday"}, {"time": None}, {"time": "2026-01-01"},
+        {"time": "0001-01-01T00:00:00+00:00"}, {"cost": "much"}, {"prompt_tokens": "many"},
+        {"prompt_tokens": 10**30}, {"model": ["m"]}, {"model": None}, {"session": {"a": 1}},
+        {"status": "odd"}, {"seconds": [1]},
+    ],
+)  # fmt: skip
+def test_a_record_that_no_kernel_can_have_written_is_left_out_and_told(
+    path: Path, spoilt: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    UsageLedger([FULL]).persist(path)()
+    database = Database(path, _TABLE)
+    row = dict(zip(("id", *_TABLE.columns), database.rows()[0], strict=True))
+    monkeypatch.setattr("nbagents._sqlite._records._LARGEST", 10**40)
+    database.put([tuple({**row, "id": "another", **spoilt}.values())])
+    database.close()
+    with pytest.warns(DamagedFileWarning, match="1 records of .* are left out"):
+        frame = UsageLedger.read(path)
+    assert frame["source"].tolist() == ["tutor"]
+
+
+def test_a_cache_is_no_ledger_and_stays_what_it_is(path: Path) -> None:
+    store = SQLiteStore[str](path)
+    store.set("key", "value")
+    store.close()
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match="something other than the table requests"):
+        UsageLedger([FULL]).persist(path)
+    assert [(one, one.read_bytes()) for one in path.parent.iterdir()] == [(path, before)]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "nul\0", "none"])
+def test_a_name_that_no_file_can_have_is_told(path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="There is no"):
+        UsageLedger.read(path.with_name(name))

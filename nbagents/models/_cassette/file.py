@@ -49,7 +49,7 @@ def begin_anew(path: Path, content: bytes) -> None:
     Raises:
         ConfigurationError: It cannot be written; what was there still is.
     """
-    real = path.resolve()  # not the link to it
+    real = Path(os.path.realpath(path))  # not the link to it
     fresh = real.with_name(f"{real.name}.{os.getpid()}.new")
     try:
         real.parent.mkdir(parents=True, exist_ok=True)

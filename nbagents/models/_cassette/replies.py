@@ -77,7 +77,9 @@ class _Failure(BaseModel):
 
 def result_of(result: CreateResult, pieces: Sequence[Piece]) -> dict[str, Any]:
     """What a cassette says of a reply beside its chunks."""
-    details = result.model_dump(mode="json", exclude={"usage", "parsed", "asked_model"}, exclude_none=True)
+    details = result.model_dump(
+        mode="json", exclude={"usage", "parsed", "asked_model"}, exclude_none=True
+    )
     details["usage"] = _usage_of(result.usage)
     if details["content"] == _joined(pieces, "text"):
         del details["content"]

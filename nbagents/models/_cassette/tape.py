@@ -88,8 +88,8 @@ def read_tape(path: Path) -> Tape:
         data = path.read_bytes()
     except FileNotFoundError:
         return Tape()
-    except OSError as error:
-        raise _unreadable(path, error.strerror or str(error)) from error
+    except (OSError, ValueError) as error:  # also NUL in its name
+        raise _unreadable(path, getattr(error, "strerror", None) or str(error)) from error
     if data.startswith((BOM_UTF16_BE, BOM_UTF16_LE)):
         raise ConfigurationError(
             f"{shown(path)} is no cassette that nbagents reads: it is written in UTF-16; save it "

@@ -299,18 +299,26 @@ def test_what_no_server_can_have_reported_is_no_reply(change: dict[str, Any]) ->
     assert not can_be_played(Record({}, (), "result", details | {"content": "hi"} | change))
 
 
-@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "UTF-16"])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "UTF-16", "NUL", "loop"])
 async def test_what_is_no_file_or_no_utf_8_is_told_at_once(path: Path, kind: str) -> None:
     place = path.with_name("other.jsonl")
     if kind == "pipe":
         os.mkfifo(place)
     elif kind == "folder":
         place.mkdir()
+    elif kind == "NUL":
+        place = path.with_name("nul\0.jsonl")
+    elif kind == "loop":
+        place.symlink_to(place)
     elif kind == "device":
         place.symlink_to(os.devnull)
     else:
         write(place, bytes_of(path).decode().encode("utf-16"))
-    said = "written in UTF-16; save it as UTF-8" if kind == "UTF-16" else "it is not a file"
+    said = {
+        "UTF-16": "written in UTF-16; save it as UTF-8",
+        "NUL": "null byte",
+        "loop": "symbolic links",
+    }.get(kind, "it is not a file")
     for mode in ("replay", "auto", "record"):
         with pytest.raises(ConfigurationError, match=said):
             RecordingChatCompletionClient(ScriptedClient(), place, mode=mode)  # type: ignore[arg-type]
