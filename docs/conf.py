@@ -41,6 +41,20 @@ suppress_warnings = ["ref.python"]
 
 html_theme = "furo"
 html_title = "nbagents"
+# Saved replies take their colours from JupyterLab's names for them.
+html_theme_options = {
+    "dark_css_variables": {
+        "jp-ui-font-color2": "#9d9d9d",
+        "jp-content-link-color": "#6cb6ff",
+        "jp-mirror-editor-keyword-color": "#c586c0",
+        "jp-mirror-editor-string-color": "#ce9178",
+        "jp-mirror-editor-comment-color": "#6a9955",
+        "jp-mirror-editor-number-color": "#b5cea8",
+        "jp-mirror-editor-operator-color": "#d4d4d4",
+        "jp-mirror-editor-def-color": "#dcdcaa",
+        "jp-mirror-editor-tag-color": "#569cd6",
+    }
+}
 
 
 def is_documented_elsewhere(
