@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import sqlite3
+import struct
 import subprocess
 import sys
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
@@ -381,3 +384,44 @@ def test_mending_that_was_stopped_at_its_last_step_is_ended(database: Database, 
     with pytest.warns(DamagedFileWarning, match="202 records"):
         assert len(older.rows()) == 202
     assert not path.with_name(f"{path.name}.mended").exists()
+
+
+@pytest.mark.parametrize("ends", [0, 1])
+def test_what_a_killed_process_had_not_finished_writing_is_no_damage(
+    database: Database, path: Path, ends: int
+) -> None:
+    left = path.parent / "left" / path.name
+    left.parent.mkdir()
+    for ending in ("", "-wal"):
+        shutil.copy(f"{path}{ending}", f"{left}{ending}")
+    log = left.with_name(f"{left.name}-wal")
+    numbers = struct.pack(">2I8s2I", 2, ends, log.read_bytes()[16:24], 0, 0)
+    with log.open("ab") as file:
+        file.write(numbers + bytes(PAGE))
+    again = Database(left, TABLE)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert again.rows() == [*ROWS, LONG]
+    assert len(told) == ends  # a transaction was ended, and is lost
+    again.close()
+
+
+def test_a_full_disk_leaves_a_damaged_file_as_it_is(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.close()
+    spoil(path, PAGE, b"\xff" * 8)
+    before = path.read_bytes()
+
+    def full(self: Path, data: bytes) -> None:
+        self.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        with pytest.raises(ConfigurationError, match=r"No space left on device\. Make room"):
+            database.rows()
+        assert path.read_bytes() == before
+        assert not path.with_name(f"{path.name}.damaged").exists()
+    with pytest.warns(DamagedFileWarning, match="201 records"):
+        assert len(database.rows()) == 201

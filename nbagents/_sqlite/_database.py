@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import threading
@@ -197,7 +198,9 @@ def _is_at(path: Path, stat: os.stat_result | None) -> bool:
 
 
 def _said(error: Exception) -> str:
-    return str(error) if isinstance(error, ConfigurationError) else f"cannot be used: {error}"
+    if isinstance(error, ConfigurationError):
+        return str(error)
+    return f"cannot be used: {getattr(error, 'strerror', None) or error}"
 
 
 def _advice(error: Exception) -> str:
@@ -208,6 +211,6 @@ def _advice(error: Exception) -> str:
             "If it is one of ours, end the other kernels that use it, and it is mended; else give "
             "another path."
         )
-    if code_of(error) in _NO_ROOM:
+    if code_of(error) in _NO_ROOM or getattr(error, "errno", None) == errno.ENOSPC:
         return "Make room on its disk, or give another path."
     return "Give another path."

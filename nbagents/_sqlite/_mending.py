@@ -84,7 +84,11 @@ def mend(path: Path, table: Table, seen: os.stat_result | None) -> tuple[int, Pa
             return None
         _make(fresh, table, records.values())
         kept = _unused(path)
-        kept.write_bytes(database)
+        try:
+            kept.write_bytes(database)
+        except OSError:
+            kept.unlink(missing_ok=True)
+            raise
         if log.exists():  # before the new file is there, to which SQLite would apply it
             log.replace(beside(kept, "-wal"))
         beside(path, "-shm").unlink(missing_ok=True)
