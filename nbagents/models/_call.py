@@ -89,9 +89,9 @@ class Call:
         self._asked = asked
         self._limits = limits
         self._failures = means.failures.knowing(arguments)
-        self._exchange = Exchange(limits, self._failures, token)
         self._veil = Veil(self._failures.credentials)
         self._arguments = self._veil.sent(arguments)
+        self._exchange = Exchange(limits, self._failures, token)
         thinks = means.defaults.info["family"] == ModelFamily.R1
         self._builder = ReplyBuilder(think_tags=thinks, max_reply=limits.reply_bytes)
         self._reader = ReplyReader(self._builder, max_line=limits.line_bytes)

@@ -19,6 +19,7 @@ __all__ = [
     "key_from",
     "revealed",
     "secrets_in",
+    "too_deep",
 ]
 
 _TELLING = re.compile(
@@ -88,7 +89,7 @@ def hidden_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Create arguments of the API, those out of sight that may hold credentials.
 
     Raises:
-        ConfigurationError: Headers or query parameters are no mapping.
+        ConfigurationError: Headers or query parameters are no mapping, or the body is no JSON.
     """
     shown = dict(arguments)
     if "extra_headers" in shown:
@@ -96,7 +97,10 @@ def hidden_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     if "extra_query" in shown:
         shown["extra_query"] = hidden_query(shown["extra_query"], "extra_query")
     if "extra_body" in shown:
-        shown["extra_body"] = _hidden_parts(shown["extra_body"])
+        try:
+            shown["extra_body"] = _hidden_parts(shown["extra_body"])
+        except RecursionError:
+            raise too_deep("extra_body") from None
     return shown
 
 
@@ -157,6 +161,13 @@ def _parts(text: str) -> Iterable[str]:
 
 def _is_key(value: object) -> bool:
     return isinstance(value, str) and resembles_key(value)
+
+
+def too_deep(name: str) -> ConfigurationError:
+    """What to raise for an argument that cannot be walked through."""
+    return ConfigurationError(
+        f"{name} holds itself, or is nested too deeply to be JSON; change it."
+    )
 
 
 def _wrong(name: str, wanted: str, given: object) -> ConfigurationError:

@@ -14,6 +14,7 @@ from nbagents._keys import SHARE, Secret, in_conversations, mask_of
 from nbagents._keys.lengths import TELLTALE
 from nbagents._keys.mask import BEGINNING
 from nbagents.messages import CreateResult, FunctionCall, StreamChunk
+from nbagents.models._secrets import too_deep
 
 __all__ = ["Veil"]
 
@@ -40,11 +41,17 @@ class Veil:
         """A request's arguments without credentials, which messages, tools or others may have.
 
         Images stay as they are. What is a `Secret` is for the server, and sent.
+
+        Raises:
+            ConfigurationError: An argument is nested so deeply that it is no JSON.
         """
-        return {
-            name: part if name in _VERBATIM else self._cleaned(part)
-            for name, part in arguments.items()
-        }
+        try:
+            return {
+                name: part if name in _VERBATIM else self._cleaned(part)
+                for name, part in arguments.items()
+            }
+        except RecursionError:
+            raise too_deep("An argument of the request") from None
 
     def see(self, chunk: StreamChunk) -> Iterator[StreamChunk]:
         """What may be seen of the reply now that this chunk has come."""

@@ -235,6 +235,18 @@ async def test_nor_does_what_is_sent_beside_the_messages() -> None:
     assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
 
 
+async def test_what_holds_itself_is_told() -> None:
+    body: dict[str, Any] = {}
+    body["again"] = [body]
+    given: dict[str, Any] = {"model": "gpt-4o", "api_key": KEY, "base_url": "http://localhost:9"}
+    with pytest.raises(ConfigurationError, match="extra_body holds itself"):
+        OpenAIChatCompletionClient(**given, extra_body=body)
+    async with OpenAIChatCompletionClient(**given) as client:
+        for more in ({"extra_body": body}, {"metadata": body}):
+            with pytest.raises(ConfigurationError, match="holds itself"):
+                await client.create(HI, extra_create_args=more)
+
+
 async def test_a_credential_that_the_server_is_given_in_the_body_reaches_it() -> None:
     source = {"type": "azure_search", "authentication": {"type": "api_key", "key": KEY}}
     body = {"data_sources": [source], "api_key": "another-key-of-5678", "top_k": 5}
