@@ -37,6 +37,9 @@ client = OpenAIChatCompletionClient(model="gpt-4o")
 tutor = ChatAgent(client, name="tutor", tools=[area, remove])
 panel = tutor.panel()
 panel"""
+# What the saved copy says below a panel that is there: it stands aside in a template.
+COPIED = """text => [...document.querySelectorAll(".nbagents-saved template")]
+    .some(copy => copy.content.textContent.includes(text))"""
 LONGER = "n => document.querySelector('.nba-assistant > .nba-body').innerText.length > n"
 # A data address on the clipboard as an image, as "Copy image" does it.
 COPY_PICTURE = """async address => {
@@ -139,6 +142,10 @@ class Chat:
         back, ink = self.root.evaluate(LIGHTNESS)
         assert abs(back - ink) > 0.6, "it is neither"
         return bool(back < ink)
+
+    def wait_for_copy(self, text: str) -> None:
+        """Wait until the copy for the saved notebook says ``text``."""
+        self.page.wait_for_function(COPIED, arg=text)
 
     def clear(self) -> None:
         """Begin anew, whatever there was."""

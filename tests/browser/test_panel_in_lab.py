@@ -417,8 +417,8 @@ def test_after_the_page_was_loaded_anew_the_conversation_goes_on_and_is_saved(
     chat.see("After the reload.")
     chat.rest()
     assert prompts(server.requests[1]) == ["One?", "Two?"]
+    chat.wait_for_copy("After the reload.")
     copy = notebook.output(PANEL).locator(".nbagents-saved")
-    copy.get_by_text("After the reload.").wait_for(state="attached")
     assert copy.evaluate("e => e.checkVisibility()") is False
     notebook.save()
     saved = window.lab.read("panel.ipynb").cells[PANEL].outputs[1].data

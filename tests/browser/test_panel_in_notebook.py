@@ -69,5 +69,4 @@ def test_it_streams_stops_asks_inserts_and_is_legible(window, server):
     chat.ask("And now?")
     chat.see("Still here.")
     assert prompts(server.requests[-1]) == ["Remove a.csv.", "And now?"]
-    copy = notebook.output(1).locator(".nbagents-saved")
-    copy.get_by_text("Still here.").wait_for(state="attached")
+    chat.wait_for_copy("Still here.")

@@ -34,8 +34,8 @@ def saved(chatting, server, window):
     chat.ask("Why?")
     chat.see("Yes, it is.")
     chat.rest()
+    chat.wait_for_copy("Yes")
     copy = notebook.output(1).locator(".nbagents-saved")
-    copy.get_by_text("Yes").wait_for(state="attached")
     assert copy.evaluate_all(VISIBLE) == [False]
     for wanted in (True, False):
         window.command(SAVE_STATE)

@@ -60,8 +60,9 @@ MOUNT = """async ([esm, css, state]) => {
     await widget.initialize({model, signal: new AbortController().signal});
     window.view = await window.open_view();
 }"""
-SETTLED = """() => new Promise(done =>
-    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"""
+# What the kernel says is painted 50 ms after the paint before at the earliest.
+SETTLED = """() => new Promise(done => setTimeout(() =>
+    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))), 50))"""
 
 
 class Room:
@@ -96,12 +97,16 @@ class Room:
 
     def mount(self, *messages: dict[str, Any], name: str = "tutor", **state: Any) -> None:
         """A new page with a panel that starts from this saved state."""
-        self._seq = count(1)
         self.page.goto(ADDRESS)
+        self.mount_in_page(*messages, name=name, **state)
+        self.settle()
+
+    def mount_in_page(self, *messages: dict[str, Any], name: str = "tutor", **state: Any) -> None:
+        """A panel in the page that is open."""
+        self._seq = count(1)
         scripts = [(STATIC / file).read_text() for file in ("panel.js", "panel.css")]
         given = {"messages": list(messages), "name": name, "busy": False, "totals": ""} | state
         self.page.evaluate(MOUNT, [*scripts, given])
-        self.settle()
 
     def tell(self, kind: str, **content: Any) -> None:
         """Say what a kernel says; what is counted gets the next number."""

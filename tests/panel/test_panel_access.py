@@ -158,16 +158,39 @@ def test_motion_is_only_for_those_who_want_it(browser, motion, name):
     room.page.context.close()
 
 
-def test_the_static_copy_hides_while_the_panel_is_there(room):
+COPY = """() => {
+    const outputs = document.createElement("div");
+    outputs.className = "jp-OutputArea";
+    const row = "jp-OutputArea-child", shown = "jp-OutputArea-output";
+    outputs.innerHTML = `<div class="${row}" id="live"></div><div class="${row}" id="row">`
+        + `<div class="${shown}" id="copy"></div></div>`;
+    document.body.append(outputs);
+    window.copied = text => {
+        const copy = document.getElementById("copy");
+        copy.innerHTML = `<div class="nbagents-saved"><p>${text}</p></div>`;
+    };
+    copied("one");
+}"""
+
+
+def test_the_static_copy_is_out_of_the_way_while_the_panel_is_there(room):
     room.mount()
-    room.page.evaluate("""() => {
-        const area = document.createElement("div");
-        area.className = "jp-OutputArea";
-        const child = "jp-OutputArea-child";
-        area.innerHTML = `<div class="${child}"><div class="nbagents-saved">x</div></div>`
-            + `<div class="${child}" id="live"></div>`;
-        document.body.append(area);
+    room.page.evaluate(COPY)
+    row, copy = room.page.locator("#row"), room.page.locator("#row .nbagents-saved")
+    assert row.is_visible()
+    room.page.evaluate("""async () => {
+        window.other = await open_view();
+        document.getElementById("live").append(other.el);
     }""")
-    assert room.page.locator(".nbagents-saved").is_visible()
-    room.page.evaluate("document.getElementById('live').append(view.el)")
-    assert not room.page.locator(".nbagents-saved").is_visible()
+    row.wait_for(state="hidden")
+    assert copy.inner_text() == ""
+    # A new one is gone before JupyterLab could set its formulas, which it does a moment later.
+    left = room.page.evaluate("""async () => {
+        copied("two");
+        await null;
+        return document.querySelector("#row .nbagents-saved").textContent;
+    }""")
+    assert left == ""
+    room.page.evaluate("other.close()")
+    assert row.is_visible()
+    assert copy.inner_text() == "two"

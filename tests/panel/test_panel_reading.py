@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 
-from tests.panel.room import message
+from tests.panel.room import ADDRESS, Room, message
 from tests.panel.talk import REPLY, talk
 
 pytestmark = pytest.mark.browser
@@ -36,6 +37,24 @@ STREAM = """async ([blocks, paints]) => {
     }
     tell({kind: "message", seq: ++seq, message: {...state.messages.at(-1), status: "complete"}});
     await new Promise(done => setTimeout(done, 300));
+}"""
+# A kernel that says something every 7 ms of the page's clock, and then nothing for a while; and
+# when the panel changes.
+HASTE = """() => {
+    window.painted = [];
+    new MutationObserver(() => {
+        const now = Math.round(performance.now());
+        if (painted.at(-1) !== now) painted.push(now);
+    }).observe(view.el, {subtree: true, childList: true, characterData: true});
+    const say = n => {
+        const text = `<p>${"word ".repeat(n)}</p>`;
+        tell({kind: "blocks", id: "a2", part: "blocks", seq: n, start: 0, keep: 0, html: [text]});
+        window.state.totals = `${n} tokens`;
+        emit("change:totals");
+        if (n % 2) tell({kind: "busy", seq: n, busy: true, waiting_for: `${n}`});
+        if (n < 500) setTimeout(() => say(n + 1), n % 10 ? 7 : 90);
+    };
+    say(1);
 }"""
 LAST = "With 891 rows, an interval of about three points is all that can be had."
 
@@ -132,6 +151,21 @@ def test_it_stays_smooth_with_500_messages_and_a_reply_of_100_kb(room, browser, 
     assert room.see(".nba-block").last.inner_text() == LAST
     assert at_end(room)
     assert longest_task(trace) < 100
+
+
+def test_however_fast_the_kernel_is_it_is_painted_twenty_times_a_second(browser):
+    room = Room(browser)
+    room.page.clock.install()  # the page's time is what this test says
+    room.page.goto(ADDRESS)
+    room.mount_in_page(message("a2", status="streaming"), busy=True)
+    room.page.clock.run_for(1_000)
+    room.page.evaluate(HASTE)
+    room.page.clock.run_for(8_000)
+    painted = room.page.evaluate("painted")
+    room.page.context.close()
+    gaps = [later - earlier for earlier, later in pairwise(painted)]
+    assert len(gaps) > 80
+    assert min(gaps) >= 50
 
 
 @pytest.mark.parametrize("width", [400, 900])

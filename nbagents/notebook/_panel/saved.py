@@ -10,6 +10,7 @@ which its cell ran; after that the panel's own front end does, where it can.
 from __future__ import annotations
 
 import contextvars
+import re
 import secrets
 import sys
 from asyncio import TimerHandle
@@ -32,6 +33,10 @@ SHOWN = 200
 """Messages that are shown, the newest."""
 LONGEST = 50_000
 """Characters of a message that are shown."""
+
+# JupyterLab would draw its table of contents anew after every reply, with entries that lead
+# nowhere: the copy is hidden.
+_HEADING = re.compile("<(h[1-6])(?=[ >])")
 
 
 class SavedCopy:
@@ -93,7 +98,7 @@ def saved_bundle(messages: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         [section for message in messages[-SHOWN:] for section in _sections(message)],
         header=f"{earlier:,} earlier messages" if earlier > 0 else "",
     )
-    html = bundle["text/html"] if messages else ""
+    html = _HEADING.sub(r'<\1 class="jp-toc-ignore"', bundle["text/html"]) if messages else ""
     return {**bundle, "text/html": f'<div class="nbagents-saved">{html}</div>'}
 
 

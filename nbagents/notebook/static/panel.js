@@ -7,10 +7,12 @@
  * `build` copies what is on its lists; no string is ever handed to the page as markup.
  */
 
-/** @import { BlocksChange, Busy, Call, Copy, Draft, FromKernel, Item, Message, Model, ToKernel, Watcher,
- *   Whole } from "./protocol.d.ts" */
+/** @import { BlocksChange, Busy, Call, Change, Copy, Draft, FromKernel, Item, Message, Model,
+ *   ToKernel } from "./protocol.d.ts" */
 
 const BUDGET = 8; // milliseconds of building in one frame
+const GROUP = 16; // blocks
+const SPACING = 50; // milliseconds between two frames that the kernel changes: 20 a second
 const NOTHING = { text: "", images: [], editing: null };
 const UNDER_WAY = "A reply is under way: wait for it, or stop it.";
 const GONE = "The kernel is gone; what was said stays. Run the panel's cell to go on.";
@@ -22,8 +24,7 @@ const MATHML = "http://www.w3.org/1998/Math/MathML";
 
 /* Safe nodes */
 
-/** @param {string} names */
-const words = (names) => new Set(names.split(/\s+/));
+const words = (names = "") => new Set(names.split(/\s+/));
 
 const TAGS = words(`a blockquote br code del div em h3 h4 h5 h6 hr li ol p pre small span strong
   table tbody td th thead tr ul`);
@@ -37,9 +38,8 @@ const MATH_ATTRIBUTES = words(`accent accentunder columnalign columnspacing disp
 // Words, colours and lengths below ten; a longer one could leave the formula's place.
 const MATH_VALUE = /^(([a-z-]+|#[\da-f]{3,8}|[+-]?\d?(\.\d{1,3})?(em|ex|p[tx])?)( |$)){1,8}$/i;
 
-/** The kernel's HTML as new nodes. The parser's document is inert: nothing in it runs or loads.
- * @param {string} html */
-function build(html) {
+/** The kernel's HTML as new nodes; nothing in the parser's document runs or loads. */
+function build(html = "") {
   const fragment = document.createDocumentFragment();
   copyChildren(new DOMParser().parseFromString(html, "text/html").body, fragment);
   return fragment;
@@ -93,7 +93,7 @@ function copyMathAttributes(from, to) {
 
 /* Our own nodes */
 
-/** An element with attributes (a function listens, true is an empty attribute) and children.
+/** An element; of the attributes a function listens, and true is an empty one.
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} name
  * @param {Record<string, string|boolean|((event: any) => void)>} [attributes]
@@ -144,8 +144,8 @@ function icon(name) {
   return svg;
 }
 
-/** @param {keyof typeof ICONS} sign @param {string} label @param {() => void} act
- * @param {string} [word] shown beside the sign */
+/** A button with a sign, and perhaps a word.
+ * @param {keyof typeof ICONS} sign @param {string} label @param {() => void} act */
 function button(sign, label, act, word = "") {
   const kind = word ? "nba-button" : "nba-button nba-bare";
   const title = word === label ? "" : label;
@@ -155,41 +155,41 @@ function button(sign, label, act, word = "") {
 
 const unique = () => Math.random().toString(36).slice(2, 8);
 
-/** @param {HTMLElement} element @param {string} text */
-function say(element, text) {
+/** @param {HTMLElement} element */
+function say(element, text = "") {
   if (element.textContent !== text) element.textContent = text;
   element.hidden = !text;
 }
 
-/** @param {HTMLButtonElement} pressed @param {string} word */
-function answer(pressed, word) {
+/** @param {HTMLButtonElement} pressed */
+function answer(pressed, word = "") {
   pressed.dataset.answer = word;
   setTimeout(() => delete pressed.dataset.answer, 1800);
 }
 
-/** For pages that are not secure: these have no clipboard.
- * @param {string} text */
-function copyBySelection(text) {
-  const focused = document.activeElement;
-  const area = h("textarea", { readonly: true });
-  area.style.position = "fixed";
-  area.value = text;
-  document.body.append(area);
-  area.select();
-  const done = document.execCommand("copy");
-  area.remove();
-  if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
+/** Where a page that is not secure has no clipboard. */
+function copyByCommand(text = "") {
+  let done = false;
+  const copy = (/** @type {ClipboardEvent} */ event) => {
+    event.clipboardData?.setData("text/plain", text);
+    event.preventDefault();
+    event.stopPropagation();
+    done = true;
+  };
+  window.addEventListener("copy", copy, true);
+  document.execCommand("copy");
+  window.removeEventListener("copy", copy, true);
   return done;
 }
 
-/* What a panel does in JupyterLab's notebook; elsewhere widgets do not see theirs. */
+/* In JupyterLab's notebook; elsewhere widgets do not see theirs. */
 
 /** @param {Model} model */
 const notebookOf = (model) => model.widget_manager?.context?.model;
 
 /** Put code into a new cell below; false where that cannot be done.
- * @param {Model} model @param {Element} from @param {string} code */
-async function insertCell(model, from, code) {
+ * @param {Model} model @param {Element} from */
+async function insertCell(model, from, code = "") {
   const notebook = notebookOf(model);
   const index = "data-windowed-list-index";
   const cell = from.closest(`[${index}]`);
@@ -199,8 +199,7 @@ async function insertCell(model, from, code) {
   return Boolean(notebook.sharedModel.insertCell(at, given));
 }
 
-/** Bring the copy below the panel up to date in a page that was loaded after its cell ran: there
- * the kernel's own updates are lost.
+/** Renew the copy below the panel in a page that was loaded after its cell ran: it gets no updates.
  * @param {Model} model @param {Copy} content */
 function renewCopy(model, { view, data }) {
   for (const { outputs } of notebookOf(model)?.cells ?? []) {
@@ -214,29 +213,37 @@ function renewCopy(model, { view, data }) {
   }
 }
 
+/** Take the copy out of a page with the panel: JupyterLab would set its formulas after each reply.
+ * @param {Element} area the cell's outputs */
+function putCopies(area, away = true) {
+  area.classList.toggle("nba-here", away);
+  for (const copy of area.querySelectorAll(".nbagents-saved")) {
+    const kept = copy.querySelector("template") ?? document.createElement("template");
+    if (away && !kept.parentNode) kept.content.append(...copy.childNodes);
+    copy.replaceChildren(away ? kept : kept.content);
+  }
+}
+
 /* The conversation, shared by the views of a model */
 
-/** What the kernel said, and what is being typed. */
 class Conversation {
-  /** @type {Map<string, Message>} */ messages = new Map();
-  /** @type {string[]} the messages' ids in order */ order = [];
+  /** @type {Map<string, Message>} by their ids, in order */ messages = new Map();
   /** @type {Draft} */ draft = { ...NOTHING };
-  /** @type {Draft|null} what was typed before an edit began */ kept = null;
-  /** @type {Map<string, Item>} variables that the kernel has named */ known = new Map();
+  /** @type {Draft|null} from before an edit */ kept = null;
+  /** @type {Map<string, Item>} */ known = new Map();
   /** @type {Item[]} */ items = [];
   notice = "";
-  bad = false;
-  undoable = false;
-  /** @type {string|null} the request that is not acknowledged yet */ sending = null;
-  /** @type {Set<Watcher>} */ watchers = new Set();
-  name = "";
-  totals = "";
-  busy = false;
+  noticeKind = "";
+  /** @type {string|null} a request */ sending = null;
+  /** @type {Set<Panel>} */ panels = new Set();
   waitingFor = "";
   slow = false;
   gone = false;
   stopping = false;
 
+  /** @type {FromKernel[]} what the kernel said since */ inbox = [];
+  taken = -SPACING;
+  due = 0;
   /** @type {number|null} the number of the kernel's last message */ seq = null;
   asked = 0;
   asking = "";
@@ -246,21 +253,28 @@ class Conversation {
    * @param {Model} model */
   constructor(model) {
     this.model = model;
-    const traits = () => {
-      this.name = model.get("name") || "the agent";
+    model.on("change:name", () => this.tell("status"));
+    this.busy = model.get("busy");
+    this.totals = model.get("totals");
+    model.on("change:totals", () => {
       this.totals = model.get("totals");
-      this.#setBusy({ busy: model.get("busy") && !this.gone, waiting_for: this.waitingFor });
-    };
-    for (const name of ["name", "busy", "totals"]) model.on(`change:${name}`, traits);
-    model.on("msg:custom", (content) => this.receive(content));
-    traits();
+      this.soon();
+    });
+    model.on("msg:custom", (content) => {
+      this.inbox.push(content);
+      this.soon();
+    });
     this.#replace(model.get("messages") ?? []);
     this.#askWhole(true);
   }
 
-  /** @param {Parameters<Watcher>[0]} what */
-  tell(what, id = "") {
-    for (const watcher of this.watchers) watcher(what, id);
+  get name() {
+    return this.model.get("name") || "the agent";
+  }
+
+  /** @param {Change} what @param {string} [id] */
+  tell(what, id) {
+    for (const panel of this.panels) panel.changed(what, id);
   }
 
   /** @param {ToKernel} content */
@@ -283,43 +297,51 @@ class Conversation {
     this.tell("all");
   }
 
+  /** Take what came, and paint it in the same frame. */
+  soon() {
+    const take = () => {
+      this.due = 0;
+      this.taken = performance.now();
+      for (const each of this.inbox.splice(0)) this.#take(each);
+      this.tell("frame");
+    };
+    const frame = () => (document.hidden ? take() : requestAnimationFrame(take));
+    this.due ||= setTimeout(frame, this.taken + SPACING - performance.now());
+  }
+
   /** @param {FromKernel} content */
-  receive(content) {
+  #take(content) {
     const { kind } = content;
-    if (kind !== "whole" && "seq" in content) this.#count(content.seq);
-    if (kind === "message") this.#upsert(content.message);
-    else if (kind === "blocks") this.#blocks(content);
-    else if (kind === "removed") content.ids.forEach((id) => this.#remove(id));
-    else if (kind === "whole") this.#whole(content);
-    else if (kind === "completions") this.#complete(content.request, content.items);
+    if ("seq" in content && kind !== "whole" && this.seq !== null) {
+      if (content.seq !== this.seq + 1) this.#askWhole();
+      this.seq = content.seq;
+    }
+    if (kind === "blocks") this.#blocks(content);
     else if (kind === "busy") this.#setBusy(content);
     else if (kind === "copy") renewCopy(this.model, content);
-    else if (kind === "acknowledged" && content.request === this.sending) this.#unlock(true);
-    else if (kind === "error") {
+    else if (kind === "completions") {
+      for (const item of content.items) this.known.set(item.name, item);
+      if (content.request !== this.asking) return;
+      this.items = content.items;
+      this.tell("items");
+    } else if (kind === "acknowledged") {
+      if (content.request === this.sending) this.#unlock(true);
+    } else if (kind === "error") {
       if (!content.request || content.request === this.sending) this.#unlock();
       this.notify(content.text, "error");
+    } else {
+      if (kind === "message") this.#upsert(content.message);
+      else if (kind === "removed") content.ids.forEach((id) => this.#remove(id));
+      else {
+        this.seq = content.seq;
+        this.asked = 0;
+        this.totals = content.totals;
+        this.#setBusy(content);
+        this.#replace(content.messages);
+      }
+      // JupyterLab saves what the model holds here; the kernel is not told.
+      this.model.set("messages", [...this.messages.values()]);
     }
-    if (["message", "removed", "whole"].includes(kind)) this.#keep();
-  }
-
-  /** @param {Whole} content */
-  #whole(content) {
-    this.seq = content.seq;
-    this.asked = 0;
-    this.totals = content.totals;
-    this.#setBusy(content);
-    this.#replace(content.messages);
-  }
-
-  /** JupyterLab saves what the model holds here; the kernel is not told. */
-  #keep() {
-    this.model.set("messages", this.order.map((id) => this.messages.get(id)));
-  }
-
-  /** @param {number} seq */
-  #count(seq) {
-    if (this.seq !== null && seq !== this.seq + 1) this.#askWhole();
-    if (this.seq !== null) this.seq = seq;
   }
 
   #askWhole(fresh = false) {
@@ -329,38 +351,36 @@ class Conversation {
   }
 
   /** @param {Busy} content */
-  #setBusy(content) {
-    this.busy = content.busy;
-    this.waitingFor = content.waiting_for ?? "";
-    this.stopping &&= this.busy;
+  #setBusy({ busy, waiting_for }) {
+    this.busy = busy;
+    this.waitingFor = waiting_for ?? "";
+    this.stopping &&= busy;
     this.tell("status");
+  }
+
+  /** @param {Message[]} messages of two with an id the second counts */
+  #sort(messages) {
+    const sorted = messages.toSorted((a, b) => a.at - b.at);
+    this.messages = new Map(sorted.map((message) => [message.id, message]));
   }
 
   /** @param {Message[]} messages */
   #replace(messages) {
-    this.messages = new Map(messages.map((message) => [message.id, message]));
-    this.#sort();
+    this.#sort(messages);
     this.tell("all");
-  }
-
-  #sort() {
-    const sorted = [...this.messages.values()].sort((a, b) => a.at - b.at);
-    this.order = sorted.map((message) => message.id);
   }
 
   /** @param {Message} message */
   #upsert(message) {
     const old = this.messages.get(message.id);
-    this.messages.set(message.id, message);
-    this.#sort();
+    this.#sort([...this.messages.values(), message]);
     this.tell("message", message.id);
     if (isOpen(old) !== false && !isOpen(message) && message.role !== "user") {
       this.tell("finished", message.id);
     }
   }
 
-  /** Blocks from `start` on; the first begins with `keep` characters of what stood there.
-   * @param {BlocksChange} content */
+  /** @param {BlocksChange} content */
   #blocks({ id, part, start, keep, html }) {
     const blocks = this.messages.get(id)?.[part];
     const old = blocks?.[start] ?? "";
@@ -370,37 +390,25 @@ class Conversation {
     this.tell("message", id);
   }
 
-  /** @param {string} id */
-  #remove(id) {
+  #remove(id = "") {
     this.messages.delete(id);
-    this.#sort();
     if (this.draft.editing === id) this.cancelEdit();
     this.tell("removed", id);
   }
 
-  /** @param {string} request @param {Item[]} items */
-  #complete(request, items) {
-    for (const item of items) this.known.set(item.name, item);
-    if (request !== this.asking) return;
-    this.items = items;
-    this.tell("items");
-  }
-
-  /** @param {string} notice one line below the conversation @param {"error"|"undoable"} [kind] */
-  notify(notice, kind) {
+  /** One line below the conversation; its kind may be "error" or "undoable". */
+  notify(notice = "", kind = "") {
     this.notice = notice;
-    this.bad = kind === "error";
-    this.undoable = kind === "undoable";
+    this.noticeKind = kind;
     this.tell("status");
   }
 
   /** @param {Partial<Draft>} change */
   write(change) {
     Object.assign(this.draft, change);
-    this.tell("draft");
+    this.tell("status");
   }
 
-  /** Variables that the draft names with an @ and the kernel knows. */
   attached() {
     const found = [...this.draft.text.matchAll(MENTION)];
     const known = found.filter(([, name, root]) => this.known.has(name) || this.known.has(root));
@@ -420,7 +428,7 @@ class Conversation {
     this.notify("");
     if (editing) this.send({ kind: "edit", request, id: editing, text });
     else this.send({ kind: "send", request, text, images, attach: this.attached() });
-    this.tell("draft");
+    this.tell("status");
     return true;
   }
 
@@ -443,19 +451,17 @@ class Conversation {
     if (!message || this.sending) return;
     this.kept ??= this.draft;
     this.draft = { text: message.markdown, images: [], editing: message.id };
-    this.tell("draft");
+    this.tell("status");
   }
 
-  /** Back to what was typed before, or to nothing. */
   cancelEdit() {
     this.draft = this.kept ?? { ...NOTHING };
     this.kept = null;
-    this.tell("draft");
+    this.tell("status");
   }
 
   lastPrompt() {
-    const prompts = this.order.map((id) => this.messages.get(id));
-    return prompts.findLast((message) => message?.role === "user");
+    return [...this.messages.values()].findLast(({ role }) => role === "user");
   }
 }
 
@@ -466,7 +472,7 @@ const INDEX = String.raw`\[(?:-?\d+|"[^"\]\n]*"|'[^'\]\n]*')\]`;
 const MENTION = new RegExp(`${BEFORE}((${NAME})(?:\\.${NAME}|${INDEX})*)`, "gu");
 const TYPED = new RegExp(`${BEFORE}((?:${NAME}(?:\\.${NAME}|${INDEX})*\\.?)?)$`, "u");
 
-/** Whether more of a message is to come; undefined when there is none.
+/** Whether more is to come.
  * @param {Message|undefined} message */
 function isOpen(message) {
   return message && (message.status === "streaming" || message.status === "waiting");
@@ -474,9 +480,10 @@ function isOpen(message) {
 
 /* A message */
 
-/** Blocks of HTML in an element; one that has not changed is never touched again. */
+/** Blocks of HTML; one that has not changed is never touched again. They stand in groups, which
+ * are only laid out where they are seen. */
 class Blocks {
-  /** @type {{html: string, node: HTMLElement, dressed: boolean}[]} */ blocks = [];
+  /** @type {{html: string, node: HTMLElement}[]} */ blocks = [];
 
   /** @param {HTMLElement} root @param {Panel} panel */
   constructor(root, panel) {
@@ -484,44 +491,36 @@ class Blocks {
     this.panel = panel;
   }
 
-  /** @param {string[]} htmls @param {boolean} finished whether the last one is final too
-   * @param {number} deadline by performance.now(); one block is always built
-   * @returns whether all is there */
-  paint(htmls, finished, deadline) {
+  /** Paint until the deadline, one block at least; whether all is there.
+   * @param {string[]} htmls */
+  paint(htmls, finished = true, deadline = 0) {
+    this.root.classList.toggle("nba-open", !finished);
     for (const block of this.blocks.splice(htmls.length)) block.node.remove();
     for (const [index, html] of htmls.entries()) {
-      const fresh = this.blocks[index]?.html !== html;
-      if (fresh) this.#put(index, html);
-      if (finished || index < htmls.length - 1) this.#dress(this.blocks[index]);
-      if (fresh && performance.now() > deadline && index < htmls.length - 1) return false;
+      if (this.blocks[index]?.html === html) continue;
+      this.#put(index, html);
+      if (performance.now() > deadline && index < htmls.length - 1) return false;
     }
     return true;
   }
 
-  /** @param {number} index @param {string} html */
-  #put(index, html) {
-    const node = div("block");
-    node.append(build(html));
-    if (index < this.blocks.length) this.blocks[index].node.replaceWith(node);
-    else this.root.append(node);
-    this.blocks[index] = { html, node, dressed: false };
-  }
-
-  /** @param {{node: HTMLElement, dressed: boolean}} block */
-  #dress(block) {
-    if (block.dressed) return;
-    block.dressed = true;
-    for (const wide of block.node.querySelectorAll(".nb-wide")) wide.setAttribute("tabindex", "0");
-    for (const pre of block.node.querySelectorAll("pre")) dressCode(pre, this.panel);
+  #put(index = 0, html = "") {
+    const node = div("block", build(html));
+    for (const wide of node.querySelectorAll(".nb-wide, pre")) wide.setAttribute("tabindex", "0");
+    for (const pre of node.querySelectorAll("pre")) giveTools(pre, this.panel);
+    const old = this.blocks[index]?.node;
+    if (!old && index % GROUP === 0) this.root.append(div("group"));
+    if (old) old.replaceWith(node);
+    else this.root.lastElementChild?.append(node);
+    this.blocks[index] = { html, node };
   }
 }
 
 /** @param {HTMLPreElement} pre @param {Panel} panel */
-function dressCode(pre, panel) {
-  const text = pre.textContent.trimEnd();
-  const copying = button("copy", "Copy code", () => panel.copy(copying, text));
-  const inserting = button("insert", "Insert as cell", () => panel.insert(inserting, text));
-  pre.tabIndex = 0;
+function giveTools(pre, panel) {
+  const text = () => pre.textContent.trimEnd();
+  const copying = button("copy", "Copy code", () => panel.copy(copying, text()));
+  const inserting = button("insert", "Insert as cell", () => panel.insert(inserting, text()));
   const whole = div("code");
   pre.replaceWith(whole);
   whole.append(pre, div("tools", inserting, copying));
@@ -535,7 +534,6 @@ const STATUS = /** @type {Record<string, string>} */ ({
   refused: "Refused by the model",
 });
 
-/** One message's nodes. */
 class MessageView {
   /** @param {Panel} panel @param {Message} message */
   constructor(panel, message) {
@@ -558,17 +556,17 @@ class MessageView {
     this.retrying = button("retry", "Retry", () => panel.retry(this.message));
     this.editing = button("edit", "Edit and branch", () => panel.edit(this.message));
     const actions = div("actions", this.copying, this.retrying, this.editing);
-    const foot = div("foot", this.status, this.footer, actions);
+    this.foot = div("foot", this.status, this.footer, actions);
     const parts = [this.who, this.reasoning, this.images, this.body, this.calls, this.dots];
-    this.root = h("article", {}, ...parts, this.notes, foot);
+    this.root = h("article", {}, ...parts, this.notes, this.foot);
     this.blocks = new Blocks(this.body, panel);
     this.thoughtBlocks = new Blocks(this.thoughts, panel);
     /** @type {Map<string, CallView>} */ this.callViews = new Map();
     /** @type {Message|null} */ this.painted = null;
   }
 
-  /** @param {Message} message @param {number} deadline @returns whether all of it is there */
-  paint(message, deadline) {
+  /** @param {Message} message @returns whether all of it is there */
+  paint(message, deadline = 0) {
     this.message = message;
     const open = Boolean(isOpen(message)) && !this.panel.chat.gone;
     if (this.painted !== message) this.#paintRest(message, open);
@@ -583,8 +581,8 @@ class MessageView {
     );
   }
 
-  /** @param {Message} message @param {boolean} open */
-  #paintRest(message, open) {
+  /** @param {Message} message */
+  #paintRest(message, open = false) {
     const { role, source, status } = message;
     this.root.className = `nba-message nba-${role}`;
     this.root.classList.toggle("nba-failed", status === "failed");
@@ -597,6 +595,8 @@ class MessageView {
     this.retrying.hidden = role !== "assistant" || open || goesOn;
     this.editing.hidden = role !== "user";
     this.copying.hidden = open || !message.markdown;
+    const bare = open || (goesOn && !message.markdown);
+    this.foot.hidden = message.calls.length > 0 && bare && !message.footer;
     const pictures = message.images.filter((src) => role === "user" && PICTURE.test(src));
     this.images.replaceChildren(...pictures.map((src) => h("img", { src, alt: "Attached image" })));
     this.notes.replaceChildren(...message.notes.map((note) => h("p", {}, note)));
@@ -616,7 +616,6 @@ class MessageView {
   }
 }
 
-/** A tool call: folded arguments and result, and the question whether it may run. */
 class CallView {
   /** @param {Panel} panel @param {Call} call */
   constructor(panel, call) {
@@ -639,8 +638,7 @@ class CallView {
     this.decided = false;
   }
 
-  /** @param {boolean} allowed */
-  #decide(allowed) {
+  #decide(allowed = false) {
     this.decided = true;
     this.question.hidden = true;
     this.folded.open = false;
@@ -670,7 +668,7 @@ class CallView {
 
 /* The list of messages */
 
-/** The scrolled list: keeps to its end only while the reader is there. */
+/** Keeps to its end only while the reader is there. */
 class Log {
   /** @param {Panel} panel */
   constructor(panel) {
@@ -698,39 +696,38 @@ class Log {
     cancelAnimationFrame(this.frame);
   }
 
-  /** Paint a message, or all of them, in the next frames.
-   * @param {string} [id] */
-  mark(id) {
-    const { messages, order } = this.panel.chat;
+  /** Paint a message, or all of them, in the next frames. */
+  mark(id = "") {
+    const { messages } = this.panel.chat;
     if (id) this.dirty.add(id);
     else {
       for (const old of [...this.views.keys()]) if (!messages.has(old)) this.remove(old);
-      this.dirty = new Set(order);
+      this.dirty = new Set(messages.keys());
       for (const view of this.views.values()) view.painted = null;
     }
-    this.frame ||= requestAnimationFrame(() => this.#paint());
+    this.frame ||= requestAnimationFrame(() => this.paint());
   }
 
-  /** @param {string} id */
-  remove(id) {
+  remove(id = "") {
     this.views.get(id)?.root.remove();
     this.views.delete(id);
     this.dirty.delete(id);
-    this.empty.hidden = this.panel.chat.order.length > 0;
   }
 
-  #paint() {
+  paint() {
+    cancelAnimationFrame(this.frame);
     this.frame = 0;
-    const { messages, order } = this.panel.chat;
+    const { messages, busy } = this.panel.chat;
     const deadline = performance.now() + BUDGET;
-    this.empty.hidden = order.length > 0;
     // The newest first: it is what the reader sees.
-    for (const id of order.filter((one) => this.dirty.has(one)).reverse()) {
-      const message = messages.get(id);
-      if (message && this.#view(message).paint(message, deadline)) this.dirty.delete(id);
+    for (const message of [...messages.values()].reverse()) {
+      if (!this.dirty.has(message.id)) continue;
+      if (this.#view(message).paint(message, deadline)) this.dirty.delete(message.id);
       if (performance.now() > deadline) break;
     }
-    if (this.dirty.size) this.frame = requestAnimationFrame(() => this.#paint());
+    if (!this.dirty.size) return;
+    if (busy) this.panel.chat.soon();
+    else this.frame = requestAnimationFrame(() => this.paint());
   }
 
   /** @param {Message} message */
@@ -738,9 +735,9 @@ class Log {
     const known = this.views.get(message.id);
     if (known) return known;
     const view = new MessageView(this.panel, message);
-    const { order } = this.panel.chat;
-    const next = order.slice(order.indexOf(message.id) + 1).find((id) => this.views.has(id));
-    this.list.insertBefore(view.root, (next && this.views.get(next)?.root) || null);
+    const later = [...this.views.values()].filter((other) => other.message.at > message.at);
+    const next = later.sort((a, b) => a.message.at - b.message.at)[0];
+    this.list.insertBefore(view.root, next?.root ?? null);
     this.views.set(message.id, view);
     return view;
   }
@@ -762,13 +759,14 @@ class Log {
     this.jump.hidden = this.stuck;
   }
 
-  /** Runs after layout, when reading sizes costs nothing. */
+  /** After layout, when reading sizes costs nothing. */
   #resized() {
     const { clientHeight } = this.root;
     const returned = !this.height && clientHeight > 0;
     this.height = clientHeight;
+    if (clientHeight) this.panel.placed();
     if (this.stuck) this.stick();
-    else if (returned) this.root.scrollTop = this.top; // taken out of the page and put back
+    else if (returned) this.root.scrollTop = this.top; // put back into the page
     this.#scrolled();
   }
 }
@@ -780,7 +778,6 @@ const MAX_SIDE = 2048; // pixels; models scale down what is larger
 const MAX_BYTES = 1_500_000; // of one that is sent as it is
 const MAX_TOTAL = 7_000_000; // Jupyter Server closes a socket that brings 10 MB
 
-/** Where the person writes. */
 class Composer {
   /** @param {Panel} panel */
   constructor(panel) {
@@ -818,7 +815,6 @@ class Composer {
     /** @type {string[]} */ this.drawn = [];
   }
 
-  /** Show the draft, and whether it can be sent. */
   paint() {
     const { draft, busy, gone, sending, name, stopping } = this.chat;
     if (this.area.value !== draft.text) this.area.value = draft.text;
@@ -918,8 +914,7 @@ class Composer {
     this.attach([...data.files]);
   }
 
-  /** Add pictures to the draft.
-   * @param {File[]} files */
+  /** @param {File[]} files pictures */
   async attach(files) {
     if (this.chat.draft.editing) {
       return this.chat.notify("An edited message keeps its images.");
@@ -935,16 +930,17 @@ class Composer {
   }
 }
 
-/** A picture as a data address, scaled down where it is large.
+/** A picture's data address, scaled down where it is large.
  * @param {File} file @returns {Promise<string|null>} */
 async function readPicture(file) {
   if (!PICTURES.includes(file.type.replace("image/", ""))) return null;
   const bitmap = await createImageBitmap(file);
   const scale = Math.min(1, MAX_SIDE / Math.max(bitmap.width, bitmap.height));
   if (scale === 1 && file.size <= MAX_BYTES) {
-    const bytes = new Uint8Array(await file.arrayBuffer());
-    const text = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
-    return `data:${file.type};base64,${btoa(text)}`;
+    const reader = new FileReader();
+    reader.readAsDataURL(file);
+    await new Promise((done) => (reader.onload = done));
+    return String(reader.result);
   }
   const canvas = h("canvas");
   canvas.width = Math.round(bitmap.width * scale);
@@ -954,7 +950,7 @@ async function readPicture(file) {
   return png && png.length <= MAX_BYTES ? png : canvas.toDataURL("image/jpeg", 0.9);
 }
 
-/** The variables that an @ can attach, as a list below the caret's control. */
+/** The variables that an @ can attach. */
 class Options {
   /** @param {Composer} composer */
   constructor(composer) {
@@ -973,7 +969,7 @@ class Options {
     return TYPED.exec(value.slice(0, selectionStart));
   }
 
-  /** Ask the kernel what to offer for an @ before the caret; until it answers, what still fits. */
+  /** Ask the kernel what to offer; until it answers, what still fits is. */
   look() {
     const typed = this.#typed();
     if (!typed) return this.close();
@@ -991,7 +987,6 @@ class Options {
     this.composer.area.removeAttribute("aria-activedescendant");
   }
 
-  /** Show what the kernel answered. */
   paint() {
     const { items } = this.chat;
     if (!this.open || !items.length) return this.close();
@@ -1005,12 +1000,11 @@ class Options {
     });
     this.root.replaceChildren(...rows);
     this.root.hidden = false;
-    this.#select(0);
+    this.#select();
     this.composer.panel.announce(`${items.length} variables. ${items[0].name}`);
   }
 
-  /** @param {number} index */
-  #select(index) {
+  #select(index = 0) {
     const rows = [...this.root.children];
     this.index = (index + rows.length) % rows.length;
     const row = rows[this.index];
@@ -1032,8 +1026,7 @@ class Options {
     this.close();
   }
 
-  /** Whether the list has used the key.
-   * @param {KeyboardEvent} event */
+  /** @param {KeyboardEvent} event @returns whether the list has used it */
   key(event) {
     if (this.root.hidden) return false;
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -1048,10 +1041,15 @@ class Options {
 
 /* The panel */
 
-/** One view of a chat. */
 class Panel {
   ended = new AbortController();
   through = false;
+  /** @type {Element|undefined} the outputs of its cell */ area;
+  changes = new MutationObserver((records) => {
+    const added = records.flatMap(({ addedNodes }) => [...addedNodes]);
+    const isCopy = (/** @type {any} */ node) => node.classList?.contains("nbagents-saved");
+    if (this.area && added.some(isCopy)) putCopies(this.area);
+  });
 
   /** @param {Conversation} chat @param {HTMLElement} el */
   constructor(chat, el) {
@@ -1065,28 +1063,41 @@ class Panel {
       this.focus();
     });
     this.status = h("div", { class: "nba-status", role: "status" });
-    this.notice = div("notice");
+    this.words = h("span", { dir: "auto" });
+    const restore = () => this.#dismiss({ kind: "restore" });
+    this.undoing = h("button", { type: "button", class: "nba-button", click: restore }, "Undo");
+    this.dismissing = button("close", "Dismiss", () => this.#dismiss());
+    this.notice = div("notice", this.words, this.undoing, this.dismissing);
     this.totals = div("totals");
     this.live = h("div", { class: "nba-live", role: "status", "aria-live": "polite" });
     const head = div("head", icon("agent"), this.title, this.clearing);
     const middle = div("middle", this.log.root, this.log.jump);
-    // The attribute tells JupyterLab that keys pressed in here are no shortcuts.
+    // The attribute: keys pressed in here are no shortcuts of JupyterLab's.
     const kind = { class: "nbagents-panel", role: "group", "data-lm-suppress-shortcuts": true };
     const below = [this.status, this.notice, this.composer.root, this.totals, this.live];
     this.root = h("div", kind, head, middle, ...below);
     this.#listen();
-    /** @type {Watcher} */
-    this.watcher = (what, id) => this.#changed(what, id);
-    chat.watchers.add(this.watcher);
+    chat.panels.add(this);
     el.append(this.root);
-    this.watcher("all", "");
+    this.changed("all");
   }
 
   close() {
     this.ended.abort();
-    this.chat.watchers.delete(this.watcher);
+    this.chat.panels.delete(this);
     this.log.dispose();
     this.root.remove();
+    if (this.area && !this.area.querySelector(".nbagents-panel")) putCopies(this.area, false);
+    this.changes.disconnect();
+  }
+
+  placed() {
+    const area = this.root.closest(".jp-OutputArea, .cell_container, #output-body");
+    if (!area || area === this.area) return;
+    this.area = area;
+    putCopies(area);
+    this.changes.disconnect();
+    this.changes.observe(area, { childList: true, subtree: true });
   }
 
   #listen() {
@@ -1102,7 +1113,7 @@ class Panel {
     }
   }
 
-  /** Saving and the command palette stay JupyterLab's, or the browser's dialog would come.
+  /** Saving and the command palette stay JupyterLab's.
    * @param {KeyboardEvent} event */
   #letThrough(event) {
     if (!this.root.contains(/** @type {Node|null} */ (event.target))) return;
@@ -1123,26 +1134,27 @@ class Panel {
     this.focus();
   }
 
-  /** @type {Watcher} */
-  #changed(what, id) {
+  /** @param {Change} what */
+  changed(what, id = "") {
     if (what === "message") this.log.mark(id);
     else if (what === "removed") this.log.remove(id);
     else if (what === "finished") this.#finished(id);
     else {
+      if (what === "frame") this.log.paint();
+      else this.composer.paint();
       if (what === "all") this.log.mark();
-      if (what === "items") this.composer.options.paint();
+      else if (what === "items") this.composer.options.paint();
       this.#paintStatus();
-      this.composer.paint();
     }
   }
 
   #paintStatus() {
-    const { name, totals, gone, busy, stopping, slow, waitingFor, order } = this.chat;
+    const { name, totals, gone, busy, stopping, slow, waitingFor, messages } = this.chat;
     say(this.title, name);
     this.root.ariaLabel = `Chat with ${name}`;
     this.log.root.ariaLabel = `Conversation with ${name}`;
     say(this.log.empty, `Ask ${name} something. An @ attaches a variable.`);
-    this.log.empty.hidden = order.length > 0;
+    this.log.empty.hidden = messages.size > 0;
     say(this.totals, totals);
     this.clearing.disabled = gone || busy;
     const waiting = slow ? "The kernel is busy: your message waits for it." : waitingFor;
@@ -1151,19 +1163,15 @@ class Panel {
   }
 
   #paintNotice() {
-    const { gone, notice, bad, undoable } = this.chat;
+    const { gone, notice, noticeKind } = this.chat;
     const text = gone ? GONE : notice;
-    const alarm = gone || bad;
+    const alarm = gone || noticeKind === "error";
     this.notice.className = `nba-notice ${alarm ? "nba-error" : ""}`;
     this.notice.role = alarm ? "alert" : "status";
     this.notice.hidden = !text;
-    if (this.notice.firstElementChild?.textContent === text) return;
-    const click = () => this.#dismiss({ kind: "restore" });
-    const given = { type: "button", class: "nba-button", hidden: !undoable, click };
-    const undo = h("button", given, "Undo");
-    const close = button("close", "Dismiss", () => this.#dismiss());
-    close.hidden = gone;
-    this.notice.replaceChildren(h("span", { dir: "auto" }, text), undo, close);
+    if (this.words.textContent !== text) this.words.textContent = text;
+    this.undoing.hidden = noticeKind !== "undoable";
+    this.dismissing.hidden = gone;
   }
 
   /** @param {ToKernel} [content] what the kernel is told */
@@ -1173,17 +1181,15 @@ class Panel {
     this.focus();
   }
 
-  /** @param {string} id */
-  #finished(id) {
+  #finished(id = "") {
     const message = this.chat.messages.get(id);
     if (!message) return;
     const words = [STATUS[message.status], message.markdown, ...message.notes].filter(Boolean);
     if (words.length) this.announce(`${message.source}: ${words.join(" ").slice(0, 2000)}`);
   }
 
-  /** Tell a screen reader, once.
-   * @param {string} text */
-  announce(text) {
+  /** To a screen reader, once. */
+  announce(text = "") {
     this.live.textContent = text;
   }
 
@@ -1206,18 +1212,18 @@ class Panel {
     area.setSelectionRange(area.value.length, area.value.length);
   }
 
-  /** @param {HTMLButtonElement} pressed @param {string} text */
-  async copy(pressed, text, note = "") {
+  /** @param {HTMLButtonElement} pressed */
+  async copy(pressed, text = "", note = "") {
     const written = await navigator.clipboard?.writeText(text).then(() => true, () => false);
-    const done = written || copyBySelection(text);
+    const done = written || copyByCommand(text);
     if (!done) note = "Copying is not allowed here: select the text and press Ctrl+C.";
     answer(pressed, done ? "Copied" : "Not allowed");
     this.announce(note || "Copied");
     if (note) this.chat.notify(note);
   }
 
-  /** @param {HTMLButtonElement} pressed @param {string} text */
-  async insert(pressed, text) {
+  /** @param {HTMLButtonElement} pressed */
+  async insert(pressed, text = "") {
     const done = await insertCell(this.chat.model, this.root, text).catch(() => false);
     if (!done) return this.copy(pressed, text, "Copied, not inserted: paste it into a cell.");
     answer(pressed, "Inserted");
@@ -1238,7 +1244,7 @@ export default () => {
     render({ model, el }) {
       const panel = new Panel(chat, el);
       chat.lose(el.closest(".jupyter-widgets-disconnected") !== null);
-      /** @this {any} anywidget's view, which knows more of the model */
+      /** @this {any} anywidget's view */
       function look() {
         chat.lose(this?.model?.comm_live === false);
       }

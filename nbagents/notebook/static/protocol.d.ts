@@ -108,8 +108,5 @@ export interface Draft {
   editing: string | null;
 }
 
-/** A view is told what has changed; `id` is a message's. */
-export type Watcher = (
-  what: "message" | "all" | "status" | "draft" | "items" | "removed" | "finished",
-  id: string,
-) => void;
+/** What a view is told to have changed. It is painted with the `frame`. */
+export type Change = "frame" | "message" | "all" | "status" | "items" | "removed" | "finished";
