@@ -31,6 +31,8 @@ ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run"
     " --disable-background-networking --disable-component-update --disable-sync"
+    # A page that a test answers itself may speak to a server on this machine.
+    " --disable-features=LocalNetworkAccessChecks"
 )
 # No question on the first start whether to fetch news.
 QUIET = {"fetchNews": "false", "checkForUpdates": False}
