@@ -425,3 +425,18 @@ def test_a_full_disk_leaves_a_damaged_file_as_it_is(
         assert not path.with_name(f"{path.name}.damaged").exists()
     with pytest.warns(DamagedFileWarning, match="201 records"):
         assert len(database.rows()) == 201
+
+
+def test_no_flipped_bit_of_version_or_kind_is_taken_for_another_one(path: Path) -> None:
+    database = Database(path, TABLE)
+    database.put(ROWS[:3])
+    database.close()
+    whole = path.read_bytes()
+    for place in (*range(60, 64), *range(68, 72)):
+        for bit in range(0, 8, 3):
+            spoil(path, place, bytes([whole[place] ^ 1 << bit]))
+            with pytest.warns(DamagedFileWarning, match="3 records were found again"):
+                assert database.rows() == ROWS[:3]
+            database.close()
+            path.with_name(f"{path.name}.damaged").unlink()
+            path.write_bytes(whole)
