@@ -165,7 +165,7 @@ class _Measurement:
         return event
 
     def named(self, result: CreateResult) -> CreateResult:
-        """The reply with the name that was asked for, if its price is by that: all tell the same."""
+        """The reply with the name that was asked for, where only that has a price."""
         asked = _model_of(self._client, self._arguments)
         if result.asked_model is not None or known_as(result.model or "") or not known_as(asked):
             return result
