@@ -59,9 +59,8 @@ class Reply:
                 self._answer(event)
             case CreateResult():
                 self.result = event
-                if str(self._text) == event.text:  # kept once: it may be megabytes
-                    self._text = Pieces()
-                    self._text.add(event.text)
+                self._text = _shared(self._text, event.text)
+                self._reasoning = _shared(self._reasoning, event.thought or "")
 
     def leave(self, status: str = "") -> None:
         """Leave the reply as it stands in the cell, for good; ``status`` when it did not end."""
@@ -126,6 +125,15 @@ class Reply:
             call = self._calls.get(answer.call_id)
             if call is not None:
                 self._sections[call.id] = _called(call, answer)
+
+
+def _shared(pieces: Pieces, text: str) -> Pieces:
+    """The pieces as that very text where they are the same: it may be megabytes, kept once."""
+    if str(pieces) != text:
+        return pieces
+    whole = Pieces()
+    whole.add(text)
+    return whole
 
 
 def _called(call: FunctionCall, answer: FunctionExecutionResult) -> Section:

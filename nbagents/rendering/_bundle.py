@@ -26,7 +26,8 @@ STATUS_WORDS = {
 WRAPPER = '<div class="nbagents mathjax_ignore tex2jax_ignore" dir="auto">'
 """The element around what we show; both generations of MathJax leave it alone, but for the
 formulas that we mark."""
-_ARROW = "\N{RIGHTWARDS ARROW}"  # one such letter makes a text of plain ones twice as large
+# One such letter makes a text of plain ones two or three times as large in memory.
+_NARROW = {ord("\N{RIGHTWARDS ARROW}"): "->", ord("\N{MIDDLE DOT}"): "|"}
 _MARKUP = re.compile(r"([\\`*_\[\]$~|])")
 
 
@@ -80,7 +81,7 @@ def reply_bundle(
     notes = [*([mark] if mark else []), *notices, *([footer] if footer else [])]
     texts = [text, *(section.markdown for section in before)]
     if is_long(texts):
-        notes = [note.replace(_ARROW, "->") for note in notes]
+        notes = [note.translate(_NARROW) for note in notes]
     if is_heavy(texts, [text]):
         return {"text/plain": _as_written(text, before, notes)}
     document = read(text)

@@ -17,11 +17,11 @@ from nbagents.messages import CreateResult, UserMessage
 from nbagents.models import Limits, OpenAIChatCompletionClient
 from nbagents.rendering import plain
 from nbagents.testing import LoopbackServer
-from nbagents.testing.faults import FAULTS, Fault, Outcome
+from nbagents.testing.faults import Fault, Outcome
 from tests.faults.cells import Notebook
 from tests.panel.mirror import Mirror
 
-__all__ = ["KEY", "WAYS", "Room", "Seen", "room"]
+__all__ = ["KEY", "WAYS", "Room", "Seen", "agent_of", "clients_of", "room"]
 
 KEY = "sk-canary-4f9a1c77e2b05d6839"
 # Caps that a test reaches in a moment; the trial measures the usual ones.
@@ -64,32 +64,16 @@ class Seen:
 class Room:
     """A server that misbehaves, another that must never hear of it, and a notebook."""
 
-    def __init__(
-        self, server: LoopbackServer, elsewhere: LoopbackServer, *, generous: bool
-    ) -> None:
+    def __init__(self, server: LoopbackServer, elsewhere: LoopbackServer) -> None:
         self.server = server
         self.elsewhere = elsewhere
         self.notebook = Notebook()
-        patient = replace(PATIENT, line_bytes=16 << 20, reply_bytes=8 << 20)
-        self.clients = {
-            (deadline, retries): OpenAIChatCompletionClient(
-                model="gpt-4o",
-                api_key=KEY,
-                base_url=server.base_url,
-                limits=HASTY if deadline else patient if generous else PATIENT,
-                max_retries=retries,
-            )
-            for deadline in (False, True)
-            for retries in (0, 1)
-        }
+        self.clients = clients_of(server.base_url)
 
     def ask(self, way: str, fault: Fault) -> Seen:
         """Ask in one of the `WAYS` while the server misbehaves in that way."""
         self.server.forget()
-        if fault.name in FAULTS:
-            self.server.will_misbehave(fault.name, elsewhere=f"localhost:{self.elsewhere.port}")
-        else:
-            self.server.will_reply(*fault.replies)
+        self.server.will_misbehave(fault.name, elsewhere=f"localhost:{self.elsewhere.port}")
         client = self.clients[bool(fault.deadline), fault.retries]
         wanted = fault.wanted if "create" in way else fault.turn or fault.wanted
         started = time.monotonic()
@@ -104,11 +88,32 @@ class Room:
             run(client.close())
 
 
+def clients_of(
+    base_url: str, *, generous: bool = False
+) -> dict[tuple[bool, int], OpenAIChatCompletionClient]:
+    """Clients by whether they wait for a moment only, and by how often they try again.
+
+    ``generous`` sets no caps below the usual ones.
+    """
+    patient = replace(PATIENT, line_bytes=16 << 20, reply_bytes=8 << 20)
+    return {
+        (deadline, retries): OpenAIChatCompletionClient(
+            model="gpt-4o",
+            api_key=KEY,
+            base_url=base_url,
+            limits=HASTY if deadline else patient if generous else PATIENT,
+            max_retries=retries,
+        )
+        for deadline in (False, True)
+        for retries in (0, 1)
+    }
+
+
 @contextmanager
-def room(*, generous: bool = False) -> Iterator[Room]:
-    """A room, for as long as it is needed; ``generous`` sets no caps below the usual ones."""
+def room() -> Iterator[Room]:
+    """A room, for as long as it is needed."""
     with LoopbackServer() as server, LoopbackServer() as elsewhere:
-        opened = Room(server, elsewhere, generous=generous)
+        opened = Room(server, elsewhere)
         try:
             yield opened
         finally:

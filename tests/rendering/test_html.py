@@ -195,7 +195,7 @@ def test_what_is_inside_of_paragraphs_is_forgotten_once_it_is_set():
 
 @pytest.mark.parametrize("text", ["x" * 300_001, "x\n" * 50_001])
 def test_a_reply_that_is_too_long_to_be_set_has_no_markdown_beside_the_text_itself(text):
-    bundle = reply_bundle(text, footer="1 \u2192 2 tokens")
+    bundle = reply_bundle(text, footer="m \u00b7 1 \u2192 2 tokens")
     shown = text if text[-1] == "x" else text.rstrip("\n")
     assert f'<pre class="highlight"><code>{shown}</code></pre>' in bundle["text/html"]
     assert bundle["text/plain"].startswith(text)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 
 from nbagents.testing.faults import FAULTS
 from tests.faults.ways import WAYS, Seen, room
-from tests.faults.weigh import HEAVY, LONG
+from tests.faults.weigh import LONG, weighed
 from tests.torture.figures import Figure, Scale
 
 _MOST_MEMORY = 64.0
-_MOST_OF_A_LONG_REPLY = 128.0  # which is kept, and shown in three forms
 _MOST_DELAY = 1.0
 
 
@@ -42,7 +37,7 @@ def trial(scale: Scale) -> Iterator[Figure]:
     yield Figure("longest time beyond a deadline", late, _MOST_DELAY, "s", timed=True)
     slowest = max(each.seconds for each in endings)
     yield Figure("longest time without a deadline", slowest, 30, "s", timed=True)
-    yield from _memory(scale)
+    yield from _memory(names, scale)
 
 
 def _asked(names: Iterable[str]) -> tuple[dict[tuple[str, str], Seen], int]:
@@ -55,27 +50,18 @@ def _of(seen: dict[tuple[str, str], Seen], what: str) -> tuple[int, int]:
     return sum(bool(getattr(each, what)) for each in seen.values()), 0
 
 
-def _memory(scale: Scale) -> Iterator[Figure]:
-    """Memory above what there was before, each in a process of its own where it may be much."""
-    whole = scale.share >= 1
-    light = [name for name in FAULTS if name not in HEAVY] if whole else []
-    for way in WAYS if whole else ["%%chat"]:
-        used: dict[str, float] = dict(_weighed(way, light)) if light else {}
-        for name in HEAVY if whole else HEAVY[:2]:
-            used |= dict(_weighed(way, [name]))
-        most = max(used, key=lambda name: used[name])
-        what = f"most memory of {len(used)} ways by {way} ({most})"
-        yield Figure(what, used[most], _MOST_MEMORY, "MiB")
-    for name in LONG if whole else []:
-        for way in WAYS:
-            ((_, used_by_it),) = _weighed(way, [name])
-            yield Figure(f"memory of {name} by {way}", used_by_it, _MOST_OF_A_LONG_REPLY, "MiB")
+def _memory(names: list[str], scale: Scale) -> Iterator[Figure]:
+    """What a kernel takes at the most, above what it had before."""
+    asked = [(way, name) for name in names for way in WAYS]
+    yield _most(f"{len(names)} ways, each by {', '.join(WAYS)}", asked)
+    shown = [("%%chat", name) for name in (LONG if scale.share >= 1 else list(LONG)[:1])]
+    yield _most(f"{len(shown)} long good replies by %%chat", shown)
+    if scale.share >= 1:
+        yield _most(f"{len(shown)} long good replies by panel", [("panel", x) for _, x in shown])
 
 
-def _weighed(way: str, names: list[str]) -> list[tuple[str, float]]:
-    environment = {**os.environ, "NBAGENTS_REQUESTS": "loopback"}
-    command = [sys.executable, "-m", "tests.faults.weigh", way, *names]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        raise RuntimeError(ran.stderr[-2_000:])
-    return [(name, used) for name, used, _ in map(json.loads, ran.stdout.splitlines())]
+def _most(what: str, asked: list[tuple[str, str]]) -> Figure:
+    used = weighed(asked, _MOST_MEMORY)
+    most = max(used, key=lambda each: used[each])
+    named = f"most memory over base, {what} ({' '.join(most)})"
+    return Figure(named, used[most], _MOST_MEMORY, "MiB")
