@@ -74,8 +74,17 @@ def available() -> bool:
 @contextmanager
 def lab() -> Iterator[Window]:
     """A window with JupyterLab in it."""
-    with Lab() as server, chromium() as browser:
+    with Lab() as server, window_of(server) as window:
+        yield window
+
+
+@contextmanager
+def window_of(server: Lab) -> Iterator[Window]:
+    """A window of a browser of its own; it is closed even if its page does not answer."""
+    with chromium() as browser:
         yield Window(server, browser)
+    for session in server.ask("GET", "sessions"):
+        server.ask("DELETE", f"sessions/{session['id']}")
 
 
 def chat(window: Window, address: str, per_second: int | None) -> Seen:

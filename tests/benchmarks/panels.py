@@ -10,21 +10,15 @@ import json
 import re
 import struct
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
+from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks import server
-from tests.benchmarks.browser import end_of_stream
 from tests.benchmarks.server import CHUNK_CHARACTERS
 from tests.browser.lab import SECONDS, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from playwright.sync_api import Locator, WebSocket
+    from playwright.sync_api import WebSocket
 
 
 @dataclass(frozen=True)
@@ -48,8 +42,13 @@ REPLIES = {
     "100 KB, 800 chunks a second": Reply(16_667, 800),
 }
 
-PATIENCE = 60
-"""Seconds after the stream's end until a reader gives up."""
+PATIENCE = 30
+"""Seconds after the stream's end, as it is sent without anybody to wait for, until a reader gives
+up."""
+
+AHEAD = 5
+"""Seconds from the cell that sends the prompt until it is sent: what JupyterLab does when a cell
+is run is not counted."""
 
 SETUP = """\
 import os
@@ -89,10 +88,15 @@ chat = panel.chat.ChatInterface(callback=answer)"""
 OUR_VIEW = ".nbagents-panel"
 THEIR_VIEW = ".jp-OutputArea-output"
 
-# Counts the frames in which something below the cell changes, and the tasks of more than 50 ms.
-# What Panel shows stands in shadow trees, which have to be watched one by one.
+SEND = f"""\
+import asyncio
+asyncio.get_running_loop().call_later({AHEAD}, chat.send, "Tell me.");"""
+
+# Counts the frames in which something below the cell changes, the tasks of more than 50 ms and
+# the rows of tables that are there, and tells it twice a second: a page that is busy for minutes
+# cannot be asked. What Panel shows stands in shadow trees, which have to be watched one by one.
 WATCH = """view => {
-    window.seen = {painted: [], tasks: []};
+    const seen = {painted: [], tasks: [], rows: 0};
     const inside = node => {
         while (node && node !== view) node = node.parentNode ?? node.host;
         return Boolean(node);
@@ -101,7 +105,9 @@ WATCH = """view => {
     const changes = new MutationObserver(records => {
         if (due || !records.some(record => inside(record.target))) return;
         due = true;
-        requestAnimationFrame(() => { due = false; seen.painted.push(performance.now()); });
+        seen.painted.push(performance.now());
+        // A change in the frame's own callbacks is in that frame.
+        requestAnimationFrame(() => setTimeout(() => { due = false; }));
     });
     const watch = root => {
         changes.observe(root, {childList: true, characterData: true, subtree: true});
@@ -118,12 +124,13 @@ WATCH = """view => {
     new PerformanceObserver(list => {
         for (const task of list.getEntries()) seen.tasks.push(task.duration);
     }).observe({type: "longtask"});
-}"""
-WHOLE = """([view, rows]) => {
     const trees = root => [...root.querySelectorAll("*")]
         .flatMap(element => element.shadowRoot ? trees(element.shadowRoot) : [])
         .concat(root);
-    return trees(view).flatMap(root => [...root.querySelectorAll("tbody tr")]).length >= rows;
+    setInterval(() => {
+        seen.rows = trees(view).flatMap(root => [...root.querySelectorAll("tbody tr")]).length;
+        tellSeen(seen);
+    }, 500);
 }"""
 
 
@@ -133,7 +140,7 @@ class Seen:
 
     Attributes:
         characters: The reply's length.
-        whole: Whether all of it was on screen in time.
+        shown: How much of it was on screen in time, from 0 to 1.
         bytes: What widgets' messages brought the page, without Jupyter's envelopes.
         enveloped: The same with them.
         messages: How many these were.
@@ -144,7 +151,7 @@ class Seen:
     """
 
     characters: int
-    whole: bool
+    shown: float
     bytes: int
     enveloped: int
     messages: int
@@ -190,59 +197,47 @@ def theirs(window: Window, address: str, reply: Reply) -> Seen:
 
 def _seen(window: Window, address: str, reply: Reply, panel: str, view: str) -> Seen:
     url = f"{address}/chunks/{reply.chunks}/per-second/{reply.per_second}/v1"
-    window.lab.write("bench.ipynb", SETUP.format(url), panel, "chat", "chat.send('Tell me.');")
-    with _listening(window) as wire:
-        notebook = window.open("bench.ipynb")
-        for cell in range(3):
-            notebook.run(cell)
-            notebook.wait_idle()
-        window.page.wait_for_timeout(3 * SECONDS)  # until all is loaded and drawn
-        shown = notebook.output(2).locator(view).first
-        shown.evaluate(WATCH)
-        wire.sizes.clear()
-        started = time.time()
-        notebook.run(3)
-        end_of_stream(address, started)
-        whole = _is_whole(shown, reply)
-        page = window.page.evaluate("seen") if whole else {"painted": [], "tasks": []}
-    seen = Seen(
+    window.lab.write("bench.ipynb", SETUP.format(url), panel, "chat", SEND)
+    wire = _Wire()
+    told: list[dict[str, Any]] = []
+    window.page.on("websocket", wire.listen)
+    window.page.expose_function("tellSeen", lambda seen: told.append(seen))
+    notebook = window.open("bench.ipynb")
+    for cell in range(4):
+        notebook.run(cell)
+        notebook.wait_idle()
+    notebook.output(2).locator(view).first.evaluate(WATCH)
+    wire.sizes.clear()
+    _wait(window, told, AHEAD + reply.chunks / reply.per_second, _rows(reply))
+    seen = told[-1]
+    return Seen(
         characters=reply.chunks * CHUNK_CHARACTERS,
-        whole=whole,
+        shown=min(1.0, seen["rows"] / _rows(reply)),
         bytes=sum(content for content, _ in wire.sizes),
         enveloped=sum(whole for _, whole in wire.sizes),
         messages=len(wire.sizes),
-        paints=len(page["painted"]),
-        paints_a_second=_busiest(page["painted"]),
-        longest=max(page["tasks"], default=0.0),
-        blocked=sum(page["tasks"]) / 1_000,
+        paints=len(seen["painted"]),
+        paints_a_second=_busiest(seen["painted"]),
+        longest=max(seen["tasks"], default=0.0),
+        blocked=sum(seen["tasks"]) / 1_000,
     )
-    window.close_all()
-    return seen
 
 
-def _is_whole(shown: Locator, reply: Reply) -> bool:
-    text = "".join(server.reply(reply.chunks))
-    rows = len(re.findall(r"^\| [EM]", text, re.MULTILINE))
-    try:
-        shown.page.wait_for_function(
-            WHOLE, arg=[shown.element_handle(), rows], polling=500, timeout=PATIENCE * SECONDS
-        )
-        shown.page.wait_for_timeout(2 * SECONDS)  # what it does then counts as well
-    except PlaywrightTimeoutError:
-        return False
-    return True
+def _wait(window: Window, told: list[dict[str, Any]], seconds: float, rows: int) -> None:
+    """Wait until the reply is whole, or it is too late; what the page does then counts as well."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends + PATIENCE:
+        window.page.wait_for_timeout(SECONDS / 2)
+        if told and told[-1]["rows"] >= rows and time.monotonic() > ends:
+            break
+    window.page.wait_for_timeout(2 * SECONDS)
+
+
+def _rows(reply: Reply) -> int:
+    """How many rows of tables the whole reply has."""
+    return len(re.findall(r"^\| [EM]", "".join(server.reply(reply.chunks)), re.MULTILINE))
 
 
 def _busiest(times: list[float]) -> int:
     """How many of these times, in milliseconds, lie within one second at most."""
     return max((sum(start <= at < start + 1_000 for at in times) for start in times), default=0)
-
-
-@contextmanager
-def _listening(window: Window) -> Iterator[_Wire]:
-    wire = _Wire()
-    window.page.on("websocket", wire.listen)
-    try:
-        yield wire
-    finally:
-        window.page.remove_listener("websocket", wire.listen)
