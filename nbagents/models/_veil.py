@@ -53,11 +53,10 @@ class Veil:
         except RecursionError:
             raise too_deep("An argument of the request") from None
 
-    def see(self, chunk: StreamChunk) -> Iterator[StreamChunk]:
+    def see(self, chunk: StreamChunk) -> tuple[StreamChunk, ...]:
         """What may be seen of the reply now that this chunk has come."""
         if not self._forms:
-            yield chunk
-            return
+            return (chunk,)
         kind = chunk.kind
         before = self._seen.get(kind, "")
         text = self._held.pop(kind, "") + chunk
@@ -68,8 +67,9 @@ class Veil:
             if held:
                 self._held[kind] = held
         self._seen[kind] = (before + shown)[1 - BEGINNING :]
-        if shown:
-            yield chunk if shown == chunk else StreamChunk(shown, kind)
+        if shown == chunk:
+            return (chunk,)
+        return (StreamChunk(shown, kind),) if shown else ()
 
     def rest(self) -> Iterator[StreamChunk]:
         """What was held back, at the end of the reply."""
