@@ -40,9 +40,9 @@ class Network(httpcore2.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         loop = asyncio.get_running_loop()
-        connecting = loop.create_connection(
-            _Buffer, host, port, happy_eyeballs_delay=None if _is_address(host) else _SECOND_TRY
-        )
+        several = not _is_address(host) and _tries_several(loop)
+        options: dict[str, Any] = {"happy_eyeballs_delay": _SECOND_TRY} if several else {}
+        connecting = loop.create_connection(_Buffer, host, port, **options)
         with _translated(httpcore2.ConnectTimeout, httpcore2.ConnectError):
             transport, buffer = await _within(timeout, connecting)
         return _Stream(transport, buffer)
@@ -230,6 +230,15 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _tries_several(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether a loop can try a host's addresses side by side.
+
+    uvloop does not take the argument, and asyncio before 3.12.8 and 3.13.1 fails in it where
+    tasks begin at once (``asyncio.eager_task_factory``).
+    """
+    return isinstance(loop, asyncio.BaseEventLoop) and loop.get_task_factory() is None
 
 
 def _is_readable(transport: asyncio.Transport) -> bool:

@@ -93,6 +93,26 @@ async def test_a_host_is_found_by_its_name() -> None:
         assert stream.get_extra_info("server_addr")[0] == "127.0.0.1"
 
 
+@pytest.mark.parametrize("foreign", [False, True])
+async def test_a_loop_that_cannot_try_several_addresses_at_once_tries_one_after_the_other(
+    foreign: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    connect = loop.create_connection
+
+    async def connect_as_uvloop(protocol: type[asyncio.Protocol], host: str, port: int) -> object:
+        return await connect(protocol, host, port)
+
+    monkeypatch.setattr(loop, "create_connection", connect_as_uvloop)
+    if foreign:
+        monkeypatch.setattr(asyncio, "BaseEventLoop", type("OfAnotherKind", (), {}))
+    else:  # tasks that begin at once break asyncio's own way of trying
+        loop.set_task_factory(lambda loop, coroutine, **named: asyncio.Task(coroutine, **named))
+    for host in ("localhost", "127.0.0.1"):
+        async with connected(send_bytes, host=host) as stream:
+            assert await stream.read(4) == BYTES[:4]
+
+
 async def test_what_nobody_reads_does_not_pile_up() -> None:
     written = 0
 
