@@ -63,6 +63,7 @@ class _Pool:
 
     async def aclose(self) -> None:
         """Close all connections, also those in use."""
+        self._most_idle = 0  # what is still connecting is not kept either
         kept = [*self._idle, *self._busy]
         self._idle.clear()
         for connection in kept:

@@ -60,6 +60,21 @@ async def test_all_of_them_go_with_their_client() -> None:
         await until_closed(server)
 
 
+async def test_one_that_was_being_made_when_the_client_closed_is_not_kept() -> None:
+    with Server(answer(200, completion())) as server:
+        client = client_of(server)
+        await client.create(HI)
+        pool = pool_of(client)
+        await pool._idle.pop().aclose()
+        asked = asyncio.create_task(client.create(HI))
+        while not pool._busy:  # noqa: ASYNC110 - it takes no time
+            await asyncio.sleep(0)
+        await client.close()
+        assert (await asked).content
+        assert not pool._idle
+        await until_closed(server)
+
+
 async def test_one_that_expired_or_was_closed_by_the_server_is_not_used_again() -> None:
     with Server(answer(200, completion())) as server:
         async with client_of(server) as client:
