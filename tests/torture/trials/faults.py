@@ -53,8 +53,9 @@ def _of(seen: dict[tuple[str, str], Seen], what: str) -> tuple[int, int]:
 
 def _memory(names: list[str], scale: Scale) -> Iterator[Figure]:
     """What a kernel takes at the most, above what it had before."""
-    asked = [(way, name) for name in names for way in WAYS]
-    yield _most(f"{len(names)} ways, each by {', '.join(WAYS)}", asked)
+    ways = [*WAYS] if scale.share >= 1 else ["%%chat"]
+    asked = [(way, name) for name in names for way in ways]
+    yield _most(f"{len(names)} ways, each by {', '.join(ways)}", asked)
     shown = [("%%chat", name) for name in (LONG if scale.share >= 1 else list(LONG)[:1])]
     yield _most(f"{len(shown)} long good replies by %%chat", shown)
     if scale.share >= 1:
