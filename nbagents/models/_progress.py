@@ -92,6 +92,6 @@ class Patience:
         self._glances += 1
         if self._glances < _GLANCES:
             self._wait()
-        elif self._here.connecting:
+        elif self._here.connecting and not self._deadline.expired():
             self.over = True
             self._deadline.reschedule(asyncio.get_running_loop().time())
