@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -18,6 +19,7 @@ import nbconvert
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+from nbagents.notebook._panel.saved import LONGEST
 from nbagents.testing import LoopbackServer
 from tests.browser.lab import Lab, Window, chromium
 from tests.rendering.hostile import HOSTILE
@@ -36,10 +38,10 @@ def figures(names: Sequence[str]) -> Iterator[Figure]:
         window = Window(lab, browser)
         cells = places.Cells(window, server, len(names))
         yield from places.figures(cells, names)
-        yield from _as_page(browser, _saved(cells), "cells", len(names))
-        panel = places.InPanel(window, server)
+        yield from _as_page(browser, _saved(cells), "cells", names)
+        panel = places.InPanel(window, server, len(names))
         yield from places.figures(panel, names)
-        yield from _as_page(browser, _saved(panel), "a panel", len(names))
+        yield from _as_page(browser, _saved(panel), "panels", names, LONGEST / 2)
         yield from _holes_in_lab(window)
         yield from _holes_in_page(browser, lab.folder)
 
@@ -77,16 +79,22 @@ def _holes_in_page(browser: Browser, folder: Path) -> Iterator[Figure]:
     yield Figure(f"holes planted in nbconvert's HTML and not seen {missed or ''}", len(missed), 0)
 
 
-def _as_page(browser: Browser, saved: Path, where: str, count: int) -> Iterator[Figure]:
-    """What nbconvert makes of the saved notebook, opened from the disk."""
+def _as_page(
+    browser: Browser, saved: Path, where: str, names: Sequence[str], longest: float = math.inf
+) -> Iterator[Figure]:
+    """What nbconvert makes of the saved notebook, opened from the disk.
+
+    Replies beyond ``longest`` characters need not be there to their end.
+    """
     notebook = nbformat.read(saved, as_version=4)
     harmless = _page_of(browser, saved.parent, _quiet(notebook))
     hostile = _page_of(browser, saved.parent, notebook)
     asked = [one for one in hostile["asked"] if one not in harmless["asked"]]
-    missing = [n for n in range(2, count + 2) if f"After{n}x" not in hostile["text"]]
+    whole = [n for n, name in enumerate(names, 2) if len(HOSTILE[name]) < longest]
+    missing = [n for n in whole if f"After{n}x" not in hostile["text"]]
     for one in (*asked, *hostile["odd"][:5], *missing):
         print("nbconvert:", one, file=sys.stderr)
-    what = f"{count} hostile replies in {where} as nbconvert's HTML"
+    what = f"{len(names)} hostile replies in {where} as nbconvert's HTML"
     yield Figure(f"{what}: not shown to their end", len(missing), 0)
     yield Figure(f"{what}: active or misplaced elements", len(hostile["odd"]), 0)
     yield Figure(f"{what}: requests and dialogs beside the template's own", len(asked), 0)

@@ -37,9 +37,12 @@ def echo(text: str) -> str:
     "Say it again."
     return text
 
-few = BufferedChatCompletionContext(6)
-client = OpenAIChatCompletionClient(model="gpt-4o")
-ChatAgent(client, name="echoer", tools=[echo], model_context=few).panel()"""
+def panel():
+    client = OpenAIChatCompletionClient(model="gpt-4o")
+    few = BufferedChatCompletionContext(6)
+    return ChatAgent(client, name="echoer", tools=[echo], model_context=few).panel()"""
+EACH = 10
+"""Texts in one panel: below it stands a copy of all that was said, made anew at each turn."""
 
 # When the last element below a selector says a word and has a place on the page, by the clock
 # on the wall; -1 after a minute.
@@ -153,21 +156,33 @@ class Cells(Place):
 
 
 class InPanel(Place):
-    """In one conversation of a chat panel, as what a tool is called with and says, too."""
+    """In panels of a few turns each; what a tool is called with and says, too."""
 
-    name = "in a panel of JupyterLab"
+    name = "in panels of JupyterLab"
 
-    def __init__(self, window: Window, server: LoopbackServer) -> None:
+    def __init__(self, window: Window, server: LoopbackServer, count: int) -> None:
         super().__init__(window, server)
-        window.lab.write("panel.ipynb", SETUP.format(server.base_url), AGENT)
+        panels = ["panel()"] * (count // EACH + 1)
+        window.lab.write("panel.ipynb", SETUP.format(server.base_url), AGENT, *panels)
         self.notebook = window.open("panel.ipynb")
-        self.notebook.run_all()
+        for cell in (0, 1):
+            self.notebook.run(cell)
         self.notebook.wait_idle()
-        self.chat = Chat(self.notebook.output(1))
+        self._chats: dict[int, Chat] = {}
 
     def ask(self, number: int) -> None:
-        self.chat.rest()
-        self.chat.ask(f"Go {number}.")
+        chat = self._chat(number)
+        chat.rest()
+        chat.ask(f"Go {number}.")
+
+    def _chat(self, number: int) -> Chat:
+        cell = _cell(number)
+        if cell not in self._chats:
+            self.notebook.look_at(cell)
+            self.notebook.run(cell)
+            self.notebook.wait_idle()
+            self._chats[cell] = Chat(self.notebook.output(cell))
+        return self._chats[cell]
 
     def replies(self, text: str, last: str) -> list[ScriptedReply]:
         short = text[:SHORT]
@@ -177,14 +192,26 @@ class InPanel(Place):
         return ".jp-NotebookPanel:not(.lm-mod-hidden) .nba-message > .nba-body"
 
     def settle(self) -> None:
-        """Wait until the copy that stays below the panel holds the last reply."""
-        self.chat.rest()
-        word = self.chat.texts()[-1].split()[-1]
-        copy = "document.querySelector('.nbagents-saved')?.textContent.includes(word)"
-        self.page.wait_for_function(f"word => {copy}", arg=word, timeout=60_000)
+        """Wait until the copy that stays below the last panel holds the last reply."""
+        chat = self._chats[max(self._chats)]
+        chat.rest()
+        word = chat.texts()[-1].split()[-1]
+        deadline = time.monotonic() + 90
+        while word not in self._outputs() and time.monotonic() < deadline:
+            self.page.wait_for_timeout(500)
+            self.notebook.save()
+
+    def _outputs(self) -> str:
+        notebook = self.window.lab.read("panel.ipynb")
+        return str([cell.outputs for cell in notebook.cells])
 
     def odd(self, number: int) -> list[str]:
-        return _odd(self.notebook, 1, ".nba-message:nth-last-of-type(-n+3)")
+        return _odd(self.notebook, _cell(number), ".nba-message:nth-last-of-type(-n+3)")
+
+
+def _cell(number: int) -> int:
+    """The cell of the panel for a text."""
+    return 2 + (number - 1) // EACH
 
 
 def _reply(text: str, last: str, **first: str) -> ScriptedReply:
