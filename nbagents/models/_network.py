@@ -24,6 +24,8 @@ __all__ = ["Network"]
 T = TypeVar("T")
 
 _AHEAD = 65_536  # bytes that may wait to be read
+_AT_ONCE = 16_384
+"""Bytes that TLS takes from a socket at once: the most that one of its records has."""
 _SECOND_TRY = 0.25
 """Seconds after which a host's next address is tried beside the first: RFC 8305, section 8."""
 
@@ -104,6 +106,7 @@ class _Stream(httpcore2.AsyncNetworkStream):
         except ConnectionError as error:
             ended = "the connection ended in the TLS handshake"
             raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, ended) from error
+        _save_memory(self._transport.get_protocol())
         return cast(asyncio.Transport, transport)
 
     def get_extra_info(self, info: str) -> Any:
@@ -222,6 +225,14 @@ def _translated(late: type[Exception], broken: type[Exception]) -> Generator[Non
         raise late(str(error)) from error
     except OSError as error:  # of which ssl.SSLError is one
         raise broken(str(error)) from error
+
+
+def _save_memory(tls: Any) -> None:
+    """Have a connection's TLS read into a small buffer: asyncio's own has 256 KiB, for each."""
+    if isinstance(getattr(tls, "_ssl_buffer", None), bytearray):  # what asyncio has in 3.11 to 3.14
+        tls.max_size = _AT_ONCE
+        tls._ssl_buffer = bytearray(_AT_ONCE)
+        tls._ssl_buffer_view = memoryview(tls._ssl_buffer)
 
 
 def _is_address(host: str) -> bool:

@@ -93,6 +93,17 @@ async def test_a_host_is_found_by_its_name() -> None:
         assert stream.get_extra_info("server_addr")[0] == "127.0.0.1"
 
 
+async def test_tls_reads_into_a_small_buffer(tmp_path: Path) -> None:
+    server, certificate = tls_for_loopback(tmp_path)
+    async with connected(send_bytes, server) as bare:
+        assert isinstance(bare, _Stream)
+        tls = bare._transport
+        stream = await bare.start_tls(trusting(certificate), "127.0.0.1")
+        buffer: asyncio.BufferedProtocol = tls.get_protocol()  # type: ignore[assignment]
+        assert await all_of(stream, 50_000) == BYTES
+        assert len(buffer.get_buffer(-1)) == 16_384
+
+
 @pytest.mark.parametrize("foreign", [False, True])
 async def test_a_loop_that_cannot_try_several_addresses_at_once_tries_one_after_the_other(
     foreign: bool, monkeypatch: pytest.MonkeyPatch
