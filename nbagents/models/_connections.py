@@ -8,11 +8,12 @@ client of its own when it first asks, and loses it, sockets closed, when the loo
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from nbagents.models._gate import Gate, most_at_once
@@ -39,11 +40,13 @@ class _Home:
         client: The SDK client.
         keeper: Closes it with the loop.
         gate: How many requests may run.
+        process: Where the loop runs; in a process that was forked from it, it stands still.
     """
 
     client: AsyncOpenAI
     keeper: AsyncGenerator[None]
     gate: Gate
+    process: int = field(default_factory=os.getpid)
 
 
 class Connections:
@@ -77,9 +80,11 @@ class Connections:
     async def close(self) -> None:
         """Close the connections of every loop; a later request opens new ones."""
         with self._lock:
-            kept = list(self._of_loop.items())
-            self._of_loop.clear()
-        for loop, home in kept:
+            here = os.getpid()
+            ours = [(loop, home) for loop, home in self._of_loop.items() if home.process == here]
+            for loop, _ in ours:
+                del self._of_loop[loop]
+        for loop, home in ours:
             await _close_on(loop, home.keeper)
 
     async def _open(self, loop: asyncio.AbstractEventLoop) -> _Home:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -136,6 +139,33 @@ async def test_close_reaches_the_connections_of_another_loop() -> None:
     loop.call_soon_threadsafe(loop.stop)
     thread.join(30)
     loop.close()
+
+
+FORKS = """
+import asyncio, os, sys
+from nbagents import run
+from nbagents.messages import UserMessage
+from nbagents.models import OpenAIChatCompletionClient
+
+async def ask():
+    await client.create([UserMessage(content="hi", source="ada")])
+
+client = OpenAIChatCompletionClient(model="gpt-4o", api_key="test-key-1234", base_url=sys.argv[1])
+run(ask())
+child = os.fork()
+if not child:
+    asyncio.run(asyncio.wait_for(client.close(), 10))
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+run(ask())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_forked_process_leaves_its_parents_connections_alone() -> None:
+    with Server(answer(200, completion())) as server:
+        subprocess.run([sys.executable, "-c", FORKS, server.base_url], check=True, timeout=60)
+        assert (len(server.requests), server.connections) == (2, 1)
 
 
 async def test_the_event_loop_is_free_while_the_first_request_is_prepared() -> None:
