@@ -10,7 +10,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import httpcore2
 import httpx2
@@ -95,10 +95,21 @@ class _Pool:
         self._busy.remove(connection)
         if connection.is_closed():
             return
-        if connection.is_idle() and len(self._idle) < self._most_idle:
+        if _is_used_up(connection) and len(self._idle) < self._most_idle:
             self._idle.append(connection)
         else:
             await connection.aclose()
+
+
+def _is_used_up(connection: httpcore2.AsyncHTTPConnection) -> bool:
+    """Whether the response has ended, and nothing came behind its end.
+
+    Whatever did would be taken for the answer to the next request.
+    """
+    if not connection.is_idle():
+        return False
+    http: Any = connection._connection
+    return not http._h11_state.trailing_data[0]
 
 
 class _Stream(Protocol):

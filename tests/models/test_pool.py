@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 
 import pytest
 
@@ -12,7 +13,7 @@ from nbagents.messages import LLMMessage, UserMessage
 from nbagents.models import OpenAIChatCompletionClient
 from nbagents.models._network import _Stream
 from nbagents.models._pool import _Pool
-from tests.support import HELLO, Server, answer, completion, stream, text
+from tests.support import HELLO, Request, Server, answer, completion, stream, text
 
 HI: list[LLMMessage] = [UserMessage(content="hi", source="ada")]
 
@@ -126,3 +127,18 @@ async def test_a_proxy_is_reached_by_the_http_librarys_own_pool(
             assert isinstance(pool, _Pool) != proxied
             (connection,) = pool._idle if not proxied else pool.connections  # type: ignore[attr-defined]
             assert isinstance(connection._connection._network_stream, _Stream) != proxied
+
+
+async def test_what_comes_behind_the_end_of_a_reply_answers_no_other_request() -> None:
+    """It came in one piece with the reply, so the HTTP library has read it already."""
+
+    async def twice(_: Request, writer: asyncio.StreamWriter) -> None:
+        body = json.dumps(completion("One.")).encode()
+        reply = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+        writer.write(reply + reply)
+
+    with Server(twice, answer(200, completion("Two."))) as server:
+        async with client_of(server) as client:
+            said = [(await client.create(HI)).content for _ in range(2)]
+        assert said == ["One.", "Two."]
+        assert server.connections == 2
