@@ -98,8 +98,13 @@ def _request(request: Any, hide: Callable[[str], str]) -> Any:
     return httpx2.Request(request.method, hide(str(url)), headers=_headers(request.headers, hide))
 
 
-def _headers(headers: Any, hide: Callable[[str], str]) -> dict[str, str]:
-    return {name: "***" if is_credential(name) else hide(value) for name, value in headers.items()}
+def _headers(headers: Any, hide: Callable[[str], str]) -> Any:
+    import httpx2
+
+    shown = {
+        hide(name): "***" if is_credential(name) else hide(value) for name, value in headers.items()
+    }
+    return httpx2.Headers(shown, encoding="utf-8")  # what is no ASCII is sent all the same
 
 
 def _clean(value: Any, hide: Callable[[str], str], depth: int = 0) -> Any:
@@ -110,7 +115,10 @@ def _clean(value: Any, hide: Callable[[str], str], depth: int = 0) -> Any:
     if depth > _DEEPEST:
         return "..."
     if isinstance(value, dict):
-        return {key: _clean(part, hide, depth + 1) for key, part in value.items()}
+        return {
+            _clean(key, hide, depth + 1): _clean(part, hide, depth + 1)
+            for key, part in value.items()
+        }
     if isinstance(value, list | tuple):
         cleaned = [_clean(part, hide, depth + 1) for part in value]
         return cleaned if isinstance(value, list) else tuple(cleaned)

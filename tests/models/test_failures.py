@@ -215,6 +215,27 @@ async def test_headers_that_an_error_carries_hold_no_key() -> None:
     assert response.request.headers["authorization"] == "***"
 
 
+async def test_neither_the_names_of_parts_nor_those_of_headers_tell_a_key() -> None:
+    error = await failure(answer(400, {"error": {"message": "No.", KEY: [{KEY: 1}]}}))
+    assert KEY not in repr(error.__cause__.body)
+    key = "name-of-nobody-42"
+    error = await failure(answer(400, b"", **{key: "x"}), api_key=key)
+    assert key not in repr(error.__cause__.response.headers)
+
+
+@pytest.mark.parametrize("status", [301, 307, 400, 401, 429, 503])
+async def test_a_header_that_is_no_ascii_hides_no_error_and_shows_no_key(status: int) -> None:
+    headers = {
+        "x-note": "schlüssel \u202e",
+        "x-request-id": "\u65e5\u672c",
+        "location": "http://ä ö/",
+    }
+    error = await failure(answer(status, b"No.", **headers), default_headers={"api-key": KEY})
+    assert isinstance(error, RequestError)
+    assert KEY not in repr(error.__cause__.response.request.headers.raw)
+    assert error.__cause__.response.headers["x-note"] == headers["x-note"]
+
+
 async def test_an_error_that_is_nested_deeply_is_told() -> None:
     deep = b'{"error": {"message": "Too deep.", "x": ' + b"[" * 900 + b"]" * 900 + b"}}"
     assert "Too deep." in str(await failure(answer(400, deep)))
