@@ -7,6 +7,7 @@ import math
 import ssl
 from contextlib import aclosing, suppress
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
@@ -53,6 +54,8 @@ class GuardedClient(httpx2.AsyncClient):
         self._bounds = limits
         self._networked = transport is None
         super().__init__(
+            # None is kept: a server may put what it was sent into one, or tell by it who asks.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             event_hooks={"request": [_check] if self._networked else []},
             # What is for this machine is not for a proxy, whatever HTTP_PROXY says.
             mounts={f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")},
@@ -160,10 +163,21 @@ async def _bounded(response: httpx2.Response, limits: Limits) -> httpx2.Response
         headers.pop(name, None)
     if response.status_code == 429 and is_quota_exhausted(bytes(body)):
         headers["x-should-retry"] = "false"  # the SDK obeys it
-    return httpx2.Response(
-        response.status_code,
-        headers=headers,
-        content=bytes(body[:limit]),
-        request=response.request,
-        extensions=response.extensions,
+    return _legible(
+        httpx2.Response(
+            response.status_code,
+            headers=headers,
+            content=bytes(body[:limit]),
+            request=response.request,
+            extensions=response.extensions,
+        )
     )
+
+
+def _legible(response: httpx2.Response) -> httpx2.Response:
+    """The response as one that can be read, whatever charset it names: Python knows odd ones."""
+    try:
+        _ = response.text
+    except (ValueError, LookupError, TypeError):  # such as idna and rot13
+        response.encoding = "utf-8"
+    return response

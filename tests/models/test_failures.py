@@ -236,6 +236,14 @@ async def test_a_header_that_is_no_ascii_hides_no_error_and_shows_no_key(status:
     assert error.__cause__.response.headers["x-note"] == headers["x-note"]
 
 
+@pytest.mark.parametrize("charset", ["idna", "rot13", "\u202e", "utf-7", "punycode", "undefined"])
+async def test_an_error_in_a_charset_that_is_none_is_told(charset: str) -> None:
+    error = await failure(
+        answer(401, b"No \xff.", **{"content-type": f"text/plain; charset={charset}"})
+    )
+    assert isinstance(error, AuthenticationError)
+
+
 async def test_an_error_that_is_nested_deeply_is_told() -> None:
     deep = b'{"error": {"message": "Too deep.", "x": ' + b"[" * 900 + b"]" * 900 + b"}}"
     assert "Too deep." in str(await failure(answer(400, deep)))

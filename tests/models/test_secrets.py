@@ -276,6 +276,19 @@ async def test_a_credential_given_in_any_way_is_masked_where_a_server_echoes_it(
     assert KEY not in seen
 
 
+async def test_what_a_server_would_have_kept_for_it_is_not_kept() -> None:
+    cookie = answer(200, completion(), **{"set-cookie": f"session={KEY}"})
+    with Server(cookie) as server:
+        async with OpenAIChatCompletionClient(
+            model="gpt-4o", api_key=KEY, base_url=server.base_url
+        ) as client:
+            for _ in range(2):
+                await client.create(HI)
+            (home,) = client._direct._connections._of_loop.values()
+            assert not list(home.client._client.cookies.jar)
+        assert not [request for request in server.requests if "cookie" in request.headers]
+
+
 async def test_a_credential_of_one_call_is_masked_too() -> None:
     with Server(_echo) as server:
         async with OpenAIChatCompletionClient(
