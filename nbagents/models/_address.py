@@ -10,7 +10,7 @@ from nbagents._keys import Secret
 from nbagents.errors import ConfigurationError
 from nbagents.models._secrets import revealed
 
-__all__ = ["Address", "hidden_url", "host_of"]
+__all__ = ["Address", "hidden_url", "host_of", "proxy_credentials"]
 
 
 class Address:
@@ -34,11 +34,9 @@ class Address:
         self.credentials: list[Secret[str]] = []
         self._basic: Secret[str] | None = None
         if "@" in parts.netloc:
-            user, password = unquote(parts.username or ""), unquote(parts.password or "")
-            letters = base64.b64encode(f"{user}:{password}".encode()).decode()
+            letters, said = _said_in(parts.netloc.rpartition("@")[0])
             self._basic = Secret(f"Basic {letters}")
-            said = {user if not password else "", password, parts.password or "", letters}
-            self.credentials = [self._basic, *map(Secret, filter(None, said))]
+            self.credentials = [self._basic, *map(Secret, said)]
 
     def headers(
         self, headers: Secret[Mapping[str, str]] | None
@@ -61,6 +59,22 @@ def host_of(url: str) -> str:
         return urlsplit(url).netloc.rpartition("@")[2]
     except ValueError:
         return ""
+
+
+def proxy_credentials() -> list[Secret[str]]:
+    """The passwords in the addresses of proxies, which the environment says, well formed or not."""
+    from urllib.request import getproxies
+
+    users = (url.rpartition("@")[0].rpartition("://")[2] for url in getproxies().values())
+    return [Secret(said) for user in {*users} if user for said in _said_in(user)[1]]
+
+
+def _said_in(user: str) -> tuple[str, set[str]]:
+    """A user and password as they are sent, and all the forms that no message may show."""
+    name, _, password = map(unquote, user.partition(":"))
+    letters = base64.b64encode(f"{name}:{password}".encode()).decode()
+    said = {name if not password else "", password, user.partition(":")[2], letters}
+    return letters, said - {""}
 
 
 def _split(url: object, name: str) -> SplitResult:

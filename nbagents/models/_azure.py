@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nbagents._keys import EnvironmentSecret, Secret
 from nbagents.errors import ConfigurationError
 from nbagents.messages import ModelCapabilities, ModelInfo
-from nbagents.models._address import Address, hidden_url
+from nbagents.models._address import Address, hidden_url, proxy_credentials
 from nbagents.models._base import BaseChatClient, out_of_sight
 from nbagents.models._cassette.switch import may_replay
 from nbagents.models._environment import asking_for, with_own_headers
@@ -135,6 +135,7 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
         settings |= {"api_key": key, "azure_ad_token": token}
         noted = credentials_in(headers, settings["default_query"])
         secrets = [*filter(None, (key, token)), *address.credentials, *noted]
+        secrets += proxy_credentials()
         ask = None
         if azure_ad_token_provider is not None:
             _hush()

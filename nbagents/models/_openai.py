@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nbagents._keys import Secret, StandIn
 from nbagents.errors import ConfigurationError
 from nbagents.messages import ModelCapabilities, ModelInfo
-from nbagents.models._address import Address, host_of
+from nbagents.models._address import Address, host_of, proxy_credentials
 from nbagents.models._base import BaseChatClient, out_of_sight
 from nbagents.models._cassette.switch import may_replay
 from nbagents.models._environment import asking_for, environment_headers, with_own_headers
@@ -113,7 +113,7 @@ class OpenAIChatCompletionClient(BaseChatClient):
         headers = address.headers(settings["default_headers"])
         sent_too = environment_headers() if env else None
         noted = credentials_in(headers, settings["default_query"], sent_too)
-        secrets = [*address.credentials, *noted]
+        secrets = [*address.credentials, *noted, *proxy_credentials()]
         key: Secret[str] | None = None
         ask: Callable[[], Awaitable[str]] | None = None
         tokens: Tokens | None = None

@@ -276,6 +276,37 @@ async def test_a_credential_given_in_any_way_is_masked_where_a_server_echoes_it(
     assert KEY not in seen
 
 
+async def test_the_password_of_a_proxy_is_masked_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = base64.b64encode(b"ada:proxy-word-98765").decode()
+
+    async def echo(_: Request, writer: asyncio.StreamWriter) -> None:
+        await answer(407, f"You sent {letters}: proxy-word-98765")(_, writer)
+
+    with Server(echo) as server:
+        monkeypatch.delenv("NBAGENTS_REQUESTS")  # the proxy is here, whatever it is asked for
+        monkeypatch.setenv("HTTP_PROXY", f"http://ada:proxy-word-98765@127.0.0.1:{server.port}")
+        async with OpenAIChatCompletionClient(
+            model="gpt-4o", api_key=KEY, base_url="http://far.test/v1", max_retries=0
+        ) as client:
+            with pytest.raises(NbAgentsError) as caught:
+                await client.create(HI)
+    seen = everything_in(caught.value)
+    assert "You sent ***: ***" in seen
+    for form in ("proxy-word-98765", letters):
+        assert form not in seen
+
+
+@pytest.mark.parametrize("address", ["http://ada:proxy-word/98765@there:1", "ada:proxy-word@x/y@z"])
+async def test_the_password_of_a_proxy_is_masked_where_its_address_is_none(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", address)
+    async with OpenAIChatCompletionClient(model="gpt-4o", api_key=KEY, max_retries=0) as client:
+        with pytest.raises(NbAgentsError) as caught:
+            await client.create(HI)
+    assert "proxy-word" not in everything_in(caught.value)
+
+
 async def test_what_a_server_would_have_kept_for_it_is_not_kept() -> None:
     cookie = answer(200, completion(), **{"set-cookie": f"session={KEY}"})
     with Server(cookie) as server:
