@@ -165,7 +165,7 @@ class Exchange:
             return await self._alarm.wait(wanted, began + seconds)
         except AlarmRang as error:
             raise self._overdue(seconds) from error
-        except (NbAgentsError, CancelledError) as error:
+        except (NbAgentsError, CancelledError, KeyboardInterrupt, SystemExit) as error:
             # The libraries' frames hold the request's headers, and tracebacks may show them.
             traceback.clear_frames(error.__traceback__)
             raise

@@ -320,6 +320,30 @@ async def test_what_a_server_would_have_kept_for_it_is_not_kept() -> None:
         assert not [request for request in server.requests if "cookie" in request.headers]
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+async def test_a_request_that_is_interrupted_leaves_no_credential_in_its_frames(
+    error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As IPython in a terminal does with ``await``: whatever runs at that moment is interrupted."""
+
+    async def interrupted(*_: object, **__: object) -> bytes:
+        raise error
+
+    monkeypatch.setattr("nbagents.models._network._Stream.read", interrupted)
+    with Server(answer(200, completion())) as server:
+        async with OpenAIChatCompletionClient(
+            model="gpt-4o", api_key=KEY, base_url=server.base_url
+        ) as client:
+            with pytest.raises(error) as caught:
+                await client.create(HI)
+    left = [
+        frame.f_code.co_name
+        for frame, _ in traceback.walk_tb(caught.tb)
+        if "site-packages" in frame.f_code.co_filename and frame.f_locals
+    ]
+    assert left == []
+
+
 async def test_a_credential_of_one_call_is_masked_too() -> None:
     with Server(_echo) as server:
         async with OpenAIChatCompletionClient(
