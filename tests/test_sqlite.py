@@ -287,6 +287,22 @@ def test_each_damaged_file_is_kept_under_a_name_of_its_own(database: Database, p
     assert [path.with_name(name).read_bytes() for name in names] == damaged
 
 
+def test_mending_lets_nobody_else_read_it_and_writes_through_no_link(
+    database: Database, path: Path, tmp_path: Path
+) -> None:
+    database.close()
+    path.chmod(0o600)
+    spoil(path, PAGE, b"\xff" * 8)
+    elsewhere = tmp_path / "elsewhere"
+    path.with_name(f"{path.name}.damaged").symlink_to(elsewhere)
+    path.with_name(f"{path.name}.{os.getpid()}").symlink_to(elsewhere)
+    with pytest.warns(DamagedFileWarning, match="201 records"):
+        database.rows()
+    assert not elsewhere.exists()
+    for name in (path.name, f"{path.name}.damaged-2"):
+        assert path.with_name(name).stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("step", ["unlink", "write_bytes", "replace"])
 def test_mending_that_is_stopped_loses_nothing(
     database: Database, path: Path, step: str, monkeypatch: pytest.MonkeyPatch

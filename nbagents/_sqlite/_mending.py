@@ -82,9 +82,11 @@ def mend(path: Path, table: Table, seen: os.stat_result | None) -> tuple[int, Pa
         )
         if not records:
             return None
-        _make(fresh, table, records.values())
+        mode = os.fstat(file).st_mode & 0o777
+        _make(fresh, table, records.values(), mode)
         kept = _unused(path)
         try:
+            _make_empty(kept, mode)
             kept.write_bytes(database)
         except OSError:
             kept.unlink(missing_ok=True)
@@ -96,9 +98,10 @@ def mend(path: Path, table: Table, seen: os.stat_result | None) -> tuple[int, Pa
     return len(records), kept
 
 
-def _make(path: Path, table: Table, records: Iterable[Record]) -> None:
-    draft = beside(path, f".{os.getpid()}")
+def _make(path: Path, table: Table, records: Iterable[Record], mode: int) -> None:
+    draft = beside(path, f".{os.urandom(8).hex()}")
     try:
+        _make_empty(draft, mode)
         with closing(sqlite3.connect(draft)) as connection:
             connection.execute(f"PRAGMA page_size={PAGE}")
             with connection:
@@ -110,10 +113,15 @@ def _make(path: Path, table: Table, records: Iterable[Record]) -> None:
         draft.unlink(missing_ok=True)
 
 
+def _make_empty(path: Path, mode: int) -> None:
+    """A file where nothing is yet, not even a link to elsewhere; and who may read it."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, mode))
+
+
 def _unused(path: Path) -> Path:
     """Another name for the file, which no file has yet."""
     endings = chain([".damaged"], (f".damaged-{number}" for number in count(2)))
-    return next(name for end in endings if not (name := beside(path, end)).exists())
+    return next(name for end in endings if not os.path.lexists(name := beside(path, end)))
 
 
 def _read(file: int) -> bytes:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from secrets import token_hex
 
 from nbagents._warnings import warn
 from nbagents.errors import ConfigurationError, DamagedFileWarning
@@ -50,10 +52,13 @@ def begin_anew(path: Path, content: bytes) -> None:
         ConfigurationError: It cannot be written; what was there still is.
     """
     real = Path(os.path.realpath(path))  # not the link to it
-    fresh = real.with_name(f"{real.name}.{os.getpid()}.new")
+    # A name that nobody foresees, and never an existing file: a link may lie in wait there.
+    fresh = real.with_name(f"{real.name}.{token_hex(8)}.new")
     try:
         real.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_bytes(content)
+        mode = real.stat().st_mode & 0o777 if real.exists() else 0o666
+        with open(fresh, "xb", opener=partial(os.open, mode=mode)) as file:
+            file.write(content)
         fresh.replace(real)
     except OSError as error:
         with suppress(OSError):

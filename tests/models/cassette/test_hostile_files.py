@@ -335,6 +335,18 @@ async def test_through_a_link_the_file_itself_is_recorded_into(path: Path, tmp_p
         assert await reply_in(path, mode) == "new"
 
 
+def test_a_new_recording_is_for_the_same_readers_and_written_through_no_link(
+    path: Path, tmp_path: Path
+) -> None:
+    path.chmod(0o600)
+    elsewhere = tmp_path / "elsewhere"
+    path.with_name(f"{path.name}.{os.getpid()}.new").symlink_to(elsewhere)
+    recording = RecordingChatCompletionClient(ScriptedClient("new"), path)
+    asyncio.run(recording.create(say("hi")))
+    assert not elsewhere.exists()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 async def test_what_git_made_of_the_ends_of_lines_is_replayed_and_recorded_into(path: Path) -> None:
     spoil(path, lambda data: data.replace(b"\n", b"\r\n"))
     assert await replayed(path) == (WHOLE, [])
