@@ -90,24 +90,23 @@ class _Stream(httpcore2.AsyncNetworkStream):
         try:
             with _translated(httpcore2.ConnectTimeout, httpcore2.ConnectError):
                 handshake = self._shake_hands(ssl_context, server_hostname)
-                transport = await _within(timeout, handshake)
+                return await _within(timeout, handshake)
         except BaseException:
             self._transport.abort()
             raise
-        self._buffer.connection_made(transport)
-        return _Stream(transport, self._buffer)
 
-    async def _shake_hands(self, tls: ssl.SSLContext, host: str | None) -> asyncio.Transport:
+    async def _shake_hands(self, tls: ssl.SSLContext, host: str | None) -> _Stream:
         loop = asyncio.get_running_loop()
+        buffer = _Buffer()  # not the one before: anybody on the way may have written into it
         try:
-            transport = await loop.start_tls(
-                self._transport, self._buffer, tls, server_hostname=host
-            )
+            transport = await loop.start_tls(self._transport, buffer, tls, server_hostname=host)
         except ConnectionError as error:
             ended = "the connection ended in the TLS handshake"
             raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, ended) from error
         _save_memory(self._transport.get_protocol())
-        return cast(asyncio.Transport, transport)
+        encrypted = cast(asyncio.Transport, transport)
+        buffer.connection_made(encrypted)
+        return _Stream(encrypted, buffer)
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":
@@ -121,6 +120,7 @@ class _Buffer(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.is_held_up = False  # whether what was written waits for the other side
+        self._transport: asyncio.Transport | None = None
         self._data = bytearray()
         self._ended = False
         self._error: Exception | None = None
@@ -151,7 +151,7 @@ class _Buffer(asyncio.Protocol):
             raise self._error
         taken = bytes(memoryview(self._data)[:most])
         del self._data[:most]
-        if self._paused and len(self._data) < _AHEAD:
+        if self._paused and self._transport is not None and len(self._data) < _AHEAD:
             self._paused = False
             self._transport.resume_reading()
         return taken
@@ -162,7 +162,7 @@ class _Buffer(asyncio.Protocol):
         Raises:
             OSError: The connection is closed.
         """
-        if self._ended or self._transport.is_closing():
+        if self._ended or self._transport is None or self._transport.is_closing():
             raise self._error or ConnectionResetError("the connection is closed")
 
     async def flushed(self) -> None:
@@ -180,7 +180,8 @@ class _Buffer(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._data += data
         _wake(self._reader)
-        if len(self._data) >= _AHEAD and not self._paused:
+        # Of TLS something may come before its transport is ours.
+        if len(self._data) >= _AHEAD and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
 

@@ -87,6 +87,13 @@ async def test_all_that_is_sent_is_read_in_order_over_tls(tmp_path: Path) -> Non
         assert stream.get_extra_info("ssl_object").version().startswith("TLSv1.")
 
 
+async def test_what_comes_with_the_end_of_the_handshake_is_read(tmp_path: Path) -> None:
+    server, certificate = tls_for_loopback(tmp_path)
+    async with connected(send_bytes, server) as bare:
+        stream = await bare.start_tls(trusting(certificate), "127.0.0.1")
+        assert await all_of(stream, 50_000) == BYTES
+
+
 async def test_a_host_is_found_by_its_name() -> None:
     async with connected(send_bytes, host="localhost") as stream:
         assert await all_of(stream, 100_000) == BYTES
@@ -181,6 +188,30 @@ async def test_deadlines_are_the_http_librarys_errors() -> None:
             await stream.start_tls(ssl.create_default_context(), "127.0.0.1", timeout=0.05)
     with unanswering_port() as port, pytest.raises(httpcore2.ConnectTimeout):
         await Network().connect_tcp("127.0.0.1", port, timeout=0.05)
+
+
+async def test_what_is_said_in_the_clear_is_not_taken_for_what_tls_brings(tmp_path: Path) -> None:
+    """Anybody on the way can say it before the handshake."""
+    tls, certificate = tls_for_loopback(tmp_path)
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"injected")
+        await writer.drain()
+        said.set()
+        await go_on.wait()
+        await writer.start_tls(tls)
+        writer.write(b"genuine")
+        await writer.drain()
+
+    said, go_on = asyncio.Event(), asyncio.Event()
+    async with connected(speak) as bare:
+        await said.wait()
+        while not bare.get_extra_info("is_readable"):  # noqa: ASYNC110 - it is on its way
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        go_on.set()
+        stream = await bare.start_tls(trusting(certificate), "127.0.0.1")
+        assert await all_of(stream) == b"genuine"
 
 
 async def test_a_handshake_that_is_cancelled_leaves_nothing_open() -> None:
