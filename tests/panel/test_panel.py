@@ -397,7 +397,7 @@ def test_what_a_panel_does_not_take_it_says(content: dict[str, Any], words: str)
         {"kind": "send", "text": 3},
         {"kind": "send", "text": "x", "images": "no"},
         {"kind": "send", "text": "x", "attach": [{}]},
-        {"kind": "approve", "call": "c1", "allowed": "yes"},
+        {"kind": "approve", "call": "c1", "message": "m1", "allowed": "yes"},
         {"kind": ["send"], "text": "x"},
     ],
 )
@@ -537,7 +537,8 @@ def test_a_call_is_allowed_and_denied_by_the_panels_buttons_and_from_python(
         wait_for(lambda: [c["state"] for m in panel.messages for c in m["calls"]] == ["asked"])
         assert ran == []
         if pressed:
-            front.say("approve", call="c1", allowed=allowed)
+            [asking] = [message["id"] for message in panel.messages if message["calls"]]
+            front.say("approve", call="c1", message=asking, allowed=allowed)
         else:
             panel.approve("c1", allowed=allowed)
         wait_for(lambda: panel.value == "Done")
@@ -561,9 +562,36 @@ def test_a_call_that_a_cells_turn_was_denied_is_denied_in_the_panel() -> None:
         assert (call["state"], call["is_error"]) == ("denied", False)
 
 
+def test_a_late_answer_to_a_call_is_none_to_a_later_call_of_the_same_id() -> None:
+    ran = []
+
+    def add(a: int) -> int:
+        """Add."""
+        ran.append(a)
+        return a
+
+    tool = FunctionTool(add, "Add", side_effects=True)
+    asks = calling("add", '{"a": 1}'), calling("add", '{"a": 2}')
+    agent = agent_of(asks[0], "Done", asks[1], "Done again", tools=[tool])
+    with opened(agent) as (panel, front):
+        panel.send("go")
+        wait_for(lambda: [c["state"] for m in panel.messages for c in m["calls"]] == ["asked"])
+        [first] = [message["id"] for message in panel.messages if message["calls"]]
+        front.say("approve", call="c1", message=first, allowed=True)
+        wait_for(lambda: panel.value == "Done")
+        panel.send("again")
+        wait_for(lambda: "asked" in [c["state"] for m in panel.messages for c in m["calls"]])
+        front.say("approve", call="c1", message=first, allowed=True, request="late")
+        wait_for(lambda: front.of("acknowledged"))
+        assert ran == [1]
+        panel.approve("c1")
+        wait_for(lambda: panel.value == "Done again")
+        assert ran == [1, 2]
+
+
 def test_an_answer_that_nobody_waits_for_does_nothing() -> None:
     with opened(agent_of("One")) as (panel, front):
-        front.say("approve", call="c9", allowed=True, request="r1")
+        front.say("approve", call="c9", message="m9", allowed=True, request="r1")
         wait_for(lambda: front.of("acknowledged"))
         assert front.errors == []
         assert panel.messages == []

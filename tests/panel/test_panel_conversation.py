@@ -133,8 +133,8 @@ def test_a_call_that_asks_is_approved_or_denied(room):
     room.press("Approve tool_1").click()
     room.press("Deny tool_2").press("Enter")
     assert room.sent("approve") == [
-        {"kind": "approve", "call": "1", "allowed": True},
-        {"kind": "approve", "call": "2", "allowed": False},
+        {"kind": "approve", "call": "1", "message": "a1", "allowed": True},
+        {"kind": "approve", "call": "2", "message": "a1", "allowed": False},
     ]
     assert room.see(".nba-ask:visible").count() == 0
     room.tell("message", message=message("a1", calls=calls, status="streaming"))  # not heard yet

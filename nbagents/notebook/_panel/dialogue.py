@@ -175,10 +175,11 @@ class Dialogue:
         """Show all there is now."""
         self._outbox.flush()
 
-    def answer(self, call: str, allowed: bool) -> None:
-        """Say whether a call may run; where nobody has asked nothing is done."""
+    def answer(self, call: str, message: str, allowed: bool) -> None:
+        """Say whether the call of a message may run; where nobody has asked nothing is done."""
         asked = self._approvals.get(call)
-        if asked is not None and not asked.done():
+        meant = self.transcript.message_of(call) == message
+        if asked is not None and meant and not asked.done():
             asked.set_result(allowed)
 
     async def approve(self, call: FunctionCall, tool: Tool | None = None) -> bool:

@@ -89,10 +89,11 @@ class Complete(_Message):
 
 
 class Approve(_Message):
-    """Say whether a call may run."""
+    """Say whether a call may run: that of the message, for servers use their ids again."""
 
     kind: Literal["approve"] = "approve"
     call: str
+    message: _Short
     allowed: bool
 
 

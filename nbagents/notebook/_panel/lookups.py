@@ -9,7 +9,7 @@ from nbagents.agents import ChatAgent
 from nbagents.errors import ConfigurationError
 from nbagents.models import ChatCompletionClient
 
-__all__ = ["agent_of", "known_call", "known_message", "last_message", "why_not_over"]
+__all__ = ["agent_of", "known_message", "last_message", "message_of_call", "why_not_over"]
 
 _Messages = Sequence[Mapping[str, Any]]
 
@@ -50,14 +50,15 @@ def known_message(messages: _Messages, identity: str) -> str:
     )
 
 
-def known_call(messages: _Messages, identity: str) -> str:
-    """The id, if a call has it.
+def message_of_call(messages: _Messages, identity: str) -> str:
+    """The id of the newest message that has the call of this id.
 
     Raises:
         ConfigurationError: None has it.
     """
-    if identity in [call["id"] for message in messages for call in message["calls"]]:
-        return identity
+    for message in reversed(messages):
+        if identity in [call["id"] for call in message["calls"]]:
+            return str(message["id"])
     raise ConfigurationError(
         f"There is no call {identity!r} in this panel; those that wait for a word: "
         f"{', '.join(map(repr, _open_calls(messages))) or 'none'}."

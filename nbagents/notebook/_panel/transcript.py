@@ -131,6 +131,11 @@ class Transcript:
         self._touch(entry)
         return str(data["id"])
 
+    def message_of(self, call: str) -> str | None:
+        """The newest message that shows a call of this id."""
+        holding = (entry.id for entry in reversed(self._entries) if entry.call(call) is not None)
+        return next(holding, None)
+
     def mark(self, call: str, state: CallState) -> None:
         """Say where a call stands."""
         for entry in reversed(self._entries):

@@ -151,7 +151,8 @@ class ChatPanel(anywidget.AnyWidget):
         Raises:
             ConfigurationError: There is no such call, or the panel is closed.
         """
-        self._ask(Approve(call=lookups.known_call(self.messages, call), allowed=allowed))
+        message = lookups.message_of_call(self.messages, call)
+        self._ask(Approve(call=call, message=message, allowed=allowed))
 
     def say(self, text: str) -> None:
         """Add a line to the conversation that is nobody's, and that the agent does not see."""
@@ -274,7 +275,7 @@ class ChatPanel(anywidget.AnyWidget):
             case Restore():
                 dialogue.restore(self)
             case Approve():
-                dialogue.answer(message.call, message.allowed)
+                dialogue.answer(message.call, message.message, message.allowed)
             case Complete():
                 items = mentions(message.prefix, variables())
                 self._tell({"kind": "completions", "request": message.request, "items": items})

@@ -606,7 +606,7 @@ class MessageView {
   /** @param {Call[]} calls */
   #paintCalls(calls) {
     const views = calls.map((call) => {
-      const view = this.callViews.get(call.id) ?? new CallView(this.panel, call);
+      const view = this.callViews.get(call.id) ?? new CallView(this, call);
       this.callViews.set(call.id, view);
       view.paint(call);
       return view.root;
@@ -617,9 +617,9 @@ class MessageView {
 }
 
 class CallView {
-  /** @param {Panel} panel @param {Call} call */
-  constructor(panel, call) {
-    this.panel = panel;
+  /** @param {MessageView} host @param {Call} call */
+  constructor(host, call) {
+    this.host = host;
     this.state = span("state");
     this.brief = h("code", { class: "nba-brief" });
     this.given = h("pre", { tabindex: "0" });
@@ -629,7 +629,7 @@ class CallView {
     this.folded = h("details", { class: "nba-fold" }, h("summary", {}, ...parts));
     this.folded.append(h("p", {}, "Arguments"), this.given, this.answered);
     const allow = button("check", `Approve ${call.name}`, () => this.#decide(true), "Approve");
-    const deny = button("close", `Deny ${call.name}`, () => this.#decide(false), "Deny");
+    const deny = button("close", `Deny ${call.name}`, () => this.#decide(), "Deny");
     allow.className += " nba-main";
     this.question = div("ask", allow, deny);
     this.question.hidden = true;
@@ -642,8 +642,9 @@ class CallView {
     this.decided = true;
     this.question.hidden = true;
     this.folded.open = false;
-    this.panel.chat.send({ kind: "approve", call: this.id, allowed });
-    this.panel.focus();
+    const { panel, message } = this.host;
+    panel.chat.send({ kind: "approve", call: this.id, message: message.id, allowed });
+    panel.focus();
   }
 
   /** @param {Call} call */
@@ -657,10 +658,10 @@ class CallView {
     say(this.given, text);
     say(this.result, call.result);
     this.answered.hidden = !call.result;
-    const hidden = call.state !== "asked" || this.decided || this.panel.chat.gone;
+    const hidden = call.state !== "asked" || this.decided || this.host.panel.chat.gone;
     if (!hidden && this.question.hidden) {
       this.folded.open = true; // what is approved has been seen
-      this.panel.announce(`${call.name} asks to run`);
+      this.host.panel.announce(`${call.name} asks to run`);
     }
     this.question.hidden = hidden;
   }
@@ -775,7 +776,7 @@ class Log {
 
 const MAX_PICTURES = 8;
 const MAX_SIDE = 2048; // pixels; models scale down what is larger
-const MAX_BYTES = 1_500_000; // of one that is sent as it is
+const MAX_BYTES = 1_500_000; // of one sent as it is
 const MAX_TOTAL = 7_000_000; // Jupyter Server closes a socket that brings 10 MB
 
 class Composer {

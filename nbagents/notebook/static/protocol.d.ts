@@ -86,7 +86,7 @@ export type ToKernel =
   | { kind: "edit"; request: string; id: string; text: string }
   | { kind: "retry"; id: string }
   | { kind: "complete"; request: string; prefix: string }
-  | { kind: "approve"; call: string; allowed: boolean }
+  | { kind: "approve"; call: string; message: string; allowed: boolean }
   /** Fresh is the first of a page. */
   | { kind: "whole"; fresh: boolean }
   | { kind: "stop" | "clear" | "restore" };
