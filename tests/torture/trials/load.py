@@ -22,7 +22,7 @@ def trial(scale: Scale) -> Iterator[Figure]:
 
 
 def _slow_streams(scale: Scale, address: str) -> Iterator[Figure]:
-    streams, chunks = scale.of(1000), scale.of(47)
+    streams, chunks = scale.of(1000), scale.of(97)
     load = measure("nbagents", address, streams, chunks, 5)
     what = f"{streams:,} streams of 5 chunks a second"
     yield Figure(f"{what}: cut", streams - load.whole, 0)
