@@ -50,6 +50,17 @@ def test_any_text_has_a_count_and_more_text_has_no_smaller_one(text: str) -> Non
     assert estimate_text_tokens(text + "\nword") > count - 1
 
 
+def test_of_a_very_long_text_a_sample_is_counted() -> None:
+    parts = ["The quick brown fox. ", "Съешь ещё этих булок. ", "x = [1234, 5678]\n", "漢字かな "]
+    text = "".join(part * 20_000 for part in parts)
+    whole = sum(estimate_text_tokens(part * 20_000) for part in parts)
+    assert max(len(part) * 20_000 for part in parts) > 400_000
+    assert abs(estimate_text_tokens(text) / whole - 1) < 0.02
+    assert (
+        abs(estimate_text_tokens(text[:400_001]) / estimate_text_tokens(text[:400_000]) - 1) < 0.01
+    )
+
+
 def test_nothing_takes_nothing() -> None:
     assert estimate_text_tokens("") == 0
     assert estimate_tokens([]) == 0
