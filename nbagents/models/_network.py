@@ -99,6 +99,7 @@ class _Stream(httpcore2.AsyncNetworkStream):
         loop = asyncio.get_running_loop()
         buffer = _Buffer()  # not the one before: anybody on the way may have written into it
         try:
+            self._buffer.check()  # where nobody is there any more, asyncio would wait for ever
             transport = await loop.start_tls(self._transport, buffer, tls, server_hostname=host)
         except ConnectionError as error:
             ended = "the connection ended in the TLS handshake"

@@ -152,15 +152,37 @@ async def test_what_nobody_reads_does_not_pile_up() -> None:
         assert await stream.read(10) == BYTES[1:11]
 
 
+def hold_little(stream: httpcore2.AsyncNetworkStream) -> None:
+    """Have the system take little of what is written before it is read."""
+    stream.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+
+
 async def test_a_write_waits_for_who_reads_slowly() -> None:
+    go = asyncio.Event()
+
     async def read_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.2)
+        await go.wait()
         await send_back(reader, writer)
 
-    async with connected(read_late) as stream:
-        async with asyncio.timeout(20):
+    async with connected(read_late) as stream, asyncio.timeout(20):
+        hold_little(stream)
+        writing = asyncio.create_task(stream.write(BYTES))
+        await asyncio.sleep(0.1)
+        assert not writing.done()
+        go.set()
+        await writing
+        assert await all_of(stream, 100_000) == BYTES
+
+
+async def test_a_write_that_waits_ends_with_its_connection() -> None:
+    async def read_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.1)
+        writer.transport.abort()
+
+    async with connected(read_nothing) as stream, asyncio.timeout(20):
+        hold_little(stream)
+        with pytest.raises(httpcore2.WriteError):
             await stream.write(BYTES)
-            assert await all_of(stream, 100_000) == BYTES
 
 
 async def test_what_came_before_a_connection_broke_is_read_first() -> None:
@@ -233,6 +255,18 @@ async def test_a_handshake_that_is_cancelled_leaves_nothing_open() -> None:
             await handshake
         async with asyncio.timeout(5):
             await ended.wait()
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 4, 100])
+async def test_no_handshake_begins_where_the_server_has_gone(turns: int) -> None:
+    async def go(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+        pass
+
+    async with connected(go) as stream:
+        for _ in range(turns):
+            await asyncio.sleep(0.001 if turns == 100 else 0)
+        with pytest.raises(httpcore2.ConnectError, match="ended in the TLS handshake"):
+            await stream.start_tls(ssl.create_default_context(), "127.0.0.1", timeout=5)
 
 
 async def test_an_idle_connection_that_the_server_closed_is_known_to_be_closed() -> None:
