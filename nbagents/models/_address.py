@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from nbagents._keys import Secret
+from nbagents._keys import Secret, resembles_key
 from nbagents.errors import ConfigurationError
 from nbagents.models._secrets import revealed
 
@@ -86,7 +86,8 @@ def _split(url: object, name: str) -> SplitResult:
     except ValueError:
         parts = SplitResult("", "", "", "", "")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        shown = "" if "@" in url or "?" in url else f" is {url!r}, which"
+        hidden = "@" in url or "?" in url or resembles_key(url)
+        shown = "" if hidden else f" is {url!r}, which"
         raise ConfigurationError(
             f"{name}{shown} is no HTTP address; give it as http://host:port/v1 or https://host/v1."
         )

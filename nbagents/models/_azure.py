@@ -17,7 +17,7 @@ from nbagents.models._cassette.switch import may_replay
 from nbagents.models._environment import asking_for, with_own_headers
 from nbagents.models._failures import Failures
 from nbagents.models._limits import Limits
-from nbagents.models._secrets import credentials_in, key_from, revealed
+from nbagents.models._secrets import check_no_key, credentials_in, key_from, revealed
 from nbagents.models._tokens import Credential, TokenProvider, Tokens
 
 if TYPE_CHECKING:
@@ -127,6 +127,8 @@ class AzureOpenAIChatCompletionClient(BaseChatClient):
     ) -> None:
         settings = out_of_sight({n: value for n, value in locals().items() if n in _SETTINGS})
         settings["azure_endpoint"] = hidden_url(azure_endpoint)
+        check_no_key(model, "model")
+        check_no_key(azure_deployment, "azure_deployment")
         server = _endpoint(revealed(azure_endpoint), revealed(base_url))
         address = Address(server, "base_url" if base_url else "azure_endpoint")
         endpoint, headers = address.url, address.headers(settings["default_headers"])

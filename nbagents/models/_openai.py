@@ -17,7 +17,7 @@ from nbagents.models._environment import asking_for, environment_headers, with_o
 from nbagents.models._failures import Failures
 from nbagents.models._limits import Limits
 from nbagents.models._requests import is_loopback
-from nbagents.models._secrets import credentials_in, key_from, revealed
+from nbagents.models._secrets import check_no_key, credentials_in, key_from, revealed
 from nbagents.models._tokens import TokenProvider, Tokens
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ class OpenAIChatCompletionClient(BaseChatClient):
         **create_args: Any,
     ) -> None:
         settings = out_of_sight({n: value for n, value in locals().items() if n in _SETTINGS})
+        check_no_key(model, "model")
         server, variable, env = _server_of(model, base_url)
         address = Address(server, "base_url")
         base_url = address.url

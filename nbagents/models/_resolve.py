@@ -17,7 +17,14 @@ from nbagents.models._cassette.switch import current_deck, is_expected
 from nbagents.models._embedded.service import MODEL as EMBEDDED
 from nbagents.models._local import SERVERS, Found, find_servers, is_chat_model, models_at
 from nbagents.models._requests import SWITCH, allowed, is_loopback
-from nbagents.models._secrets import hidden, hidden_arguments, hidden_query, key_from, revealed
+from nbagents.models._secrets import (
+    check_no_key,
+    hidden,
+    hidden_arguments,
+    hidden_query,
+    key_from,
+    revealed,
+)
 
 if TYPE_CHECKING:
     from nbagents.models._cassette.deck import Deck
@@ -94,10 +101,11 @@ def resolve(model: str | None = None, **settings: Any) -> Resolution:
     Raises:
         ConfigurationError: What is asked for is not set up; it says what to do.
     """
+    check_no_key(model, "model")
     deck = None if settings else current_deck()
     if deck is None:
         return _resolve(model, settings)
-    asked = model or _variable("NBAGENTS_MODEL") or ""
+    asked = model or _named_in("NBAGENTS_MODEL") or ""
     recorded = deck.default_for(asked)
     found = None
     if deck.mode == "replay":
@@ -113,7 +121,7 @@ def resolve(model: str | None = None, **settings: Any) -> Resolution:
 def _resolve(model: str | None, settings: dict[str, Any]) -> Resolution:
     settings = {name: _out_of_sight(name, value) for name, value in settings.items()}
     settings = hidden_arguments(settings)
-    provider, name = _split(model or _variable("NBAGENTS_MODEL"))
+    provider, name = _split(model or _named_in("NBAGENTS_MODEL"))
     if not provider:
         provider = _explicit(settings) or ("embedded" if name == EMBEDDED else "")
     if provider == "openai":
@@ -146,7 +154,7 @@ def _not_recorded(model: str | None, deck: Deck) -> Resolution | None:
     """
     if not is_expected(deck):
         return None
-    provider, name = _split(model or _variable("NBAGENTS_MODEL"))
+    provider, name = _split(model or _named_in("NBAGENTS_MODEL"))
     if name == EMBEDDED or provider == "embedded":
         return None
     try:
@@ -155,7 +163,7 @@ def _not_recorded(model: str | None, deck: Deck) -> Resolution | None:
         found = None
     if found is not None and found.provider != "embedded":
         return found
-    name = name or _variable("OPENAI_MODEL") or DEFAULT_MODEL
+    name = name or _named_in("OPENAI_MODEL") or DEFAULT_MODEL
     return Resolution("openai", name, f"{name} (nothing is sent: replaying)", {"api_key": "none"})
 
 
@@ -190,7 +198,7 @@ def _whatever_is_set_up(name: str | None, settings: dict[str, Any]) -> Resolutio
 def _openai(name: str | None, settings: dict[str, Any]) -> Resolution:
     given = revealed(settings.get("base_url"))
     base_url = str(given or _variable("OPENAI_BASE_URL") or _OPENAI)
-    name = name or _variable("OPENAI_MODEL")
+    name = name or _named_in("OPENAI_MODEL")
     if not name and is_loopback(base_url):
         name = next(filter(is_chat_model, models_at(base_url)), None)
     name = name or DEFAULT_MODEL
@@ -200,7 +208,7 @@ def _openai(name: str | None, settings: dict[str, Any]) -> Resolution:
 
 
 def _azure(name: str | None, settings: dict[str, Any]) -> Resolution:
-    deployment = settings.get("azure_deployment") or name or _variable("AZURE_OPENAI_DEPLOYMENT")
+    deployment = settings.get("azure_deployment") or name or _named_in("AZURE_OPENAI_DEPLOYMENT")
     if not deployment:
         raise ConfigurationError(
             "Azure needs the name of your deployment. Set AZURE_OPENAI_DEPLOYMENT, or name it as "
@@ -287,3 +295,10 @@ def _which_is_set(*names: str) -> str:
 
 def _variable(name: str) -> str | None:
     return os.environ.get(name, "").strip() or None
+
+
+def _named_in(variable: str) -> str | None:
+    """The name of a model in an environment variable."""
+    name = _variable(variable)
+    check_no_key(name, variable)
+    return name

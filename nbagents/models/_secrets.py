@@ -7,10 +7,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from nbagents._keys import EnvironmentSecret, Secret, clean, named_like_secret, resembles_key
+from nbagents._keys import (
+    EnvironmentSecret,
+    Secret,
+    clean,
+    holds_key,
+    named_like_secret,
+    resembles_key,
+)
 from nbagents.errors import ConfigurationError
 
 __all__ = [
+    "check_no_key",
     "credentials_in",
     "hidden",
     "hidden_arguments",
@@ -51,6 +59,23 @@ def key_from(
         return Secret(clean(given, name)) if given.strip() else None
     is_set = os.environ.get(variable, "").strip()
     return EnvironmentSecret(variable, server) if is_set else None
+
+
+def check_no_key(given: object, name: str) -> None:
+    """See that a name is not a key, put in its place by mistake: names are shown, and written down.
+
+    Args:
+        given: The name.
+        name: The argument or environment variable that it was given as.
+
+    Raises:
+        ConfigurationError: It is a key, which is not shown.
+    """
+    if isinstance(given, str) and holds_key(given):
+        raise ConfigurationError(
+            f"{name} holds what looks like a key. Give the name of a model there, and the key as "
+            "api_key or in an environment variable such as OPENAI_API_KEY."
+        )
 
 
 def hidden(given: object, name: str = "default_headers") -> Secret[Mapping[str, str]] | None:

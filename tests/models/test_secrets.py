@@ -498,6 +498,41 @@ def test_a_client_that_needs_no_key_is_pickled(monkeypatch: pytest.MonkeyPatch) 
     assert repr(pickle.loads(pickle.dumps(client))) == repr(client)
 
 
+SWAPPED = "sk-proj-canary1234567890abcd"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: OpenAIChatCompletionClient(model=SWAPPED, api_key=KEY),
+        lambda: OpenAIChatCompletionClient(model="gpt-4o", base_url=SWAPPED, api_key=KEY),
+        lambda: AzureOpenAIChatCompletionClient(
+            model="gpt-4o", azure_endpoint=SWAPPED, api_key=KEY, api_version="1"
+        ),
+        lambda: AzureOpenAIChatCompletionClient(
+            model="gpt-4o", azure_deployment=SWAPPED, azure_endpoint="https://a.test", api_key=KEY
+        ),
+        lambda: resolve(SWAPPED),
+    ],
+)
+def test_a_key_in_the_place_of_a_name_or_an_address_is_refused_and_not_shown(make: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        make()
+    assert SWAPPED not in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", ["NBAGENTS_MODEL", "OPENAI_MODEL", "OPENAI_BASE_URL"])
+def test_a_key_in_the_place_of_another_variable_is_refused_and_not_shown(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NBAGENTS_REQUESTS")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv(variable, SWAPPED)
+    with pytest.raises(ConfigurationError) as caught:
+        resolve().client()
+    assert SWAPPED not in str(caught.value)
+
+
 def test_an_address_in_the_environment_that_is_none_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
