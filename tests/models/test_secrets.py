@@ -510,7 +510,11 @@ SWAPPED = "sk-proj-canary1234567890abcd"
             model="gpt-4o", azure_endpoint=SWAPPED, api_key=KEY, api_version="1"
         ),
         lambda: AzureOpenAIChatCompletionClient(
-            model="gpt-4o", azure_deployment=SWAPPED, azure_endpoint="https://a.test", api_key=KEY
+            model="gpt-4o",
+            azure_deployment=SWAPPED,
+            azure_endpoint="https://a.test",
+            api_key=KEY,
+            api_version="1",
         ),
         lambda: resolve(SWAPPED),
     ],
