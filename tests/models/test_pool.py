@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 
+import httpcore2
 import pytest
 
 from nbagents.errors import RequestError
@@ -51,6 +52,32 @@ async def test_of_many_connections_a_few_stay_warm() -> None:
         await until_closed(server)
 
 
+async def test_the_warmest_is_taken_and_those_of_no_use_are_closed() -> None:
+    with Server(stream(0.2, *HELLO)) as server:
+        async with client_of(server) as client:
+            await asyncio.gather(*(client.create(HI) for _ in range(4)))
+            cold, mild, warm, gone = pool_of(client)._idle
+            cold._connection._expire_at = 0.0
+            await gone._connection._network_stream.aclose()
+            await client.create(HI)
+            assert pool_of(client)._idle == [mild, warm]
+            assert "Request Count: 2" in warm.info()
+            await until_closed(server, but=2)
+
+
+async def test_one_whose_response_is_closed_twice_is_kept_once() -> None:
+    with Server(answer(200, completion())) as server:
+        async with client_of(server) as client:
+            await client.create(HI)
+            pool = pool_of(client)
+            request = httpcore2.Request("GET", server.base_url, headers={"Host": "here"})
+            response = await pool.handle_async_request(request)
+            assert await response.aread()
+            for _ in range(2):
+                await response.aclose()
+            assert len(pool._idle) == 1
+
+
 async def test_all_of_them_go_with_their_client() -> None:
     with Server(stream(0.1, *HELLO)) as server:
         client = client_of(server)
@@ -77,7 +104,7 @@ async def test_one_that_was_being_made_when_the_client_closed_is_not_kept() -> N
 
 
 async def test_one_that_expired_or_was_closed_by_the_server_is_not_used_again() -> None:
-    with Server(answer(200, completion())) as server:
+    with Server(stream(0.2, *HELLO)) as server:
         async with client_of(server) as client:
             await asyncio.gather(client.create(HI), client.create(HI))
             old, new = pool_of(client)._idle
