@@ -75,6 +75,66 @@ def test_what_the_kernel_did_not_take_is_there_to_be_sent_again(room):
     assert not room.press("Send").is_disabled()
 
 
+def test_what_the_kernel_took_and_could_not_send_comes_back(room):
+    room.mount()
+    room.draft.fill("about @df")
+    room.draft.press("Enter")
+    request = room.sent("send")[0]["request"]
+    room.tell("acknowledged", request=request)
+    assert room.draft.input_value() == ""
+    room.tell("busy", busy=True, waiting_for="The kernel is busy.")
+    room.press("Stop").click()
+    room.tell("error", text="Stopped before it was sent.", request=request)
+    room.tell("busy", busy=False, waiting_for=None)
+    assert room.draft.input_value() == "about @df"
+    assert not room.press("Send").is_disabled()
+
+
+def test_what_comes_back_takes_the_place_of_nothing_that_was_written_since(room):
+    room.mount()
+    room.draft.fill("first")
+    room.draft.press("Enter")
+    request = room.sent("send")[0]["request"]
+    room.tell("acknowledged", request=request)
+    room.draft.fill("second")
+    room.tell("error", text="Stopped before it was sent.", request=request)
+    assert room.draft.input_value() == "second"
+
+
+def test_an_edit_that_could_not_be_sent_is_an_edit_still(room):
+    room.mount()
+    room.whole(message("u1", "first"), message("a2", "x"))
+    room.draft.fill("half a thought")
+    room.see(".nba-user").hover()
+    room.press("Edit and branch").click()
+    room.draft.fill("second")
+    room.draft.press("Enter")
+    request = room.sent("edit")[0]["request"]
+    room.tell("acknowledged", request=request)
+    room.tell("error", text="A reply is under way.", request=request)
+    assert room.draft.input_value() == "second"
+    room.draft.press("Enter")
+    assert [each["id"] for each in room.sent("edit")] == ["u1", "u1"]
+    room.tell("acknowledged", request=room.sent("edit")[1]["request"])
+    assert room.draft.input_value() == "half a thought"
+
+
+def test_what_is_said_above_the_composer_stands_in_its_column(room):
+    room.mount()
+    room.page.set_viewport_size({"width": 1200, "height": 800})
+    room.tell("busy", busy=True, waiting_for="The kernel is busy.")
+    edge = room.see(".nba-box").bounding_box()["x"]
+    room.draft.press_sequentially("@")
+    offered(room)
+    lines = (
+        room.see(".nba-status").bounding_box()["x"],
+        room.see(".nba-options").bounding_box()["x"],
+    )
+    room.page.set_viewport_size({"width": 900, "height": 800})
+    assert edge > 100
+    assert [abs(each - edge) < 4 for each in lines] == [True, True]
+
+
 def test_a_kernel_that_is_slow_to_answer_is_spoken_of(room):
     room.mount()
     room.draft.fill("hello")

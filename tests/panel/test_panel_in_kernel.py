@@ -132,6 +132,23 @@ def test_a_synchronous_tool_waits_for_the_main_thread_and_the_panel_says_so(
     assert panel.of("busy")[-1]["waiting_for"] is None
 
 
+@needs_a_subshell
+def test_a_message_that_attaches_waits_for_the_main_thread_and_comes_back(
+    panel: PanelKernel,
+) -> None:
+    panel.run("data = [1, 2]")
+    cell = panel.start("time.sleep(1.5)")
+    time.sleep(0.2)
+    panel.say({"kind": "send", "text": "@data?", "attach": ["data"], "request": "r1"})
+    panel.listen(lambda: any(busy["waiting_for"] for busy in panel.of("busy")))
+    assert not panel.is_idle(cell)
+    [said] = [busy["waiting_for"] for busy in panel.of("busy") if busy["waiting_for"]]
+    assert said == "The kernel is busy: your message waits for it."
+    panel.say({"kind": "stop"})
+    panel.listen(lambda: panel.of("error"))
+    assert panel.of("error")[-1]["request"] == "r1"
+
+
 def test_a_cell_that_waits_for_the_panel_runs_its_tools(panel: PanelKernel) -> None:
     cell = panel.run(
         "import threading\n"

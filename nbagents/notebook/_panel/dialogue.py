@@ -41,6 +41,7 @@ Prompt = str | Sequence[str | Image]
 logger = logging.getLogger("nbagents")
 
 KERNEL_BUSY = "The kernel is busy: what needs it goes on when it is free."
+MESSAGE_WAITS = "The kernel is busy: your message waits for it."
 NOT_OURS = "A cell has asked for this reply: interrupt the kernel to stop it."
 STOP_FIRST = "A reply is under way: stop it first, or wait for its end."
 
@@ -198,9 +199,9 @@ class Dialogue:
             self._mark(shown, "denied")
         return allowed
 
-    async def call_when_free(self, function: Callable[[], T]) -> T:
-        """Call ``function`` on the kernel's main thread, and say so while that is not free."""
-        with self._waiting(KERNEL_BUSY) as begun:
+    async def call_when_free(self, function: Callable[[], T], busy: str = KERNEL_BUSY) -> T:
+        """Call ``function`` on the kernel's main thread; while that is not free, say ``busy``."""
+        with self._waiting(busy) as begun:
             loop = asyncio.get_running_loop()
 
             def call() -> T:
@@ -268,8 +269,11 @@ class Dialogue:
         if not names:
             return []
         vision = bool(agent.client.model_info["vision"])
-        found = await self.call_when_free(lambda: attached(names, variables(), vision=vision))
-        return found.parts
+
+        def attach() -> list[str | Image]:
+            return attached(names, variables(), vision=vision).parts
+
+        return await self.call_when_free(attach, MESSAGE_WAITS)
 
     def _watch(self, event: TurnEvent) -> None:
         # Called in the thread of the loop that runs the turn.

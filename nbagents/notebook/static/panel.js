@@ -235,6 +235,7 @@ class Conversation {
   notice = "";
   noticeKind = "";
   /** @type {string|null} a request */ sending = null;
+  /** @type {{request: string|null, draft: Draft}|null} what the kernel took last */ handed = null;
   /** @type {Set<Panel>} */ panels = new Set();
   waitingFor = "";
   slow = false;
@@ -328,6 +329,7 @@ class Conversation {
       if (content.request === this.sending) this.#unlock(true);
     } else if (kind === "error") {
       if (!content.request || content.request === this.sending) this.#unlock();
+      else if (content.request === this.handed?.request) this.#giveBack(this.handed.draft);
       this.notify(content.text, "error");
     } else {
       if (kind === "message") this.#upsert(content.message);
@@ -434,10 +436,23 @@ class Conversation {
 
   #unlock(done = false) {
     clearTimeout(this.timer);
+    if (done) this.handed = { request: this.sending, draft: this.draft };
     this.sending = null;
     this.slow = false;
     if (done) this.cancelEdit();
     this.tell("status");
+  }
+
+  /** Put back what the kernel took and could not send; of what was written since nothing is lost.
+   * @param {Draft} draft */
+  #giveBack(draft) {
+    const { text, images, editing } = this.draft;
+    this.handed = null;
+    if (editing) return;
+    if (this.messages.has(draft.editing ?? "")) {
+      this.kept = this.draft;
+      this.draft = draft;
+    } else if (!text.trim() && !images.length) this.draft = { ...draft, editing: null };
   }
 
   stop() {
