@@ -63,7 +63,7 @@ class Watched(str):
 
 
 def test_nothing_keeps_a_secret_that_nobody_holds() -> None:
-    value = Watched("sk-canary-of-the-cache-1234")
+    value = Watched("sk-held-by-this-test-alone-1234")
     gone = weakref.ref(value)
     secret = Secret[str](value)
     said = f"It is {value}."

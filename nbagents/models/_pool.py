@@ -29,7 +29,7 @@ class PooledTransport(httpx2.AsyncHTTPTransport):
     """
 
     def __init__(self, tls: ssl.SSLContext, limits: httpx2.Limits) -> None:
-        super().__init__(verify=tls)
+        super().__init__(verify=tls)  # which makes a pool of its own, unused
         self._pool = cast(httpcore2.AsyncConnectionPool, _Pool(tls, limits))
 
 
@@ -47,7 +47,7 @@ class _Pool:
     async def handle_async_request(self, request: httpcore2.Request) -> httpcore2.Response:
         """Send a request over an idle connection, else a new one."""
         connection = await self._warm(request.url.origin) or self._new(request.url.origin)
-        self._busy.add(connection)
+        self._busy.add(connection)  # nothing is awaited in between, so that none is lost
         try:
             response = await connection.handle_async_request(request)
         except BaseException:

@@ -39,7 +39,7 @@ def scrub(
             each.args = tuple(_clean(part, hide) for part in each.args)
         for name, value in list(vars(each).items()):
             with suppress(AttributeError, TypeError):
-                setattr(each, name, _copied(name, value, hide))
+                setattr(each, name, _cleaned(name, value, hide))
         if isinstance(each, UnicodeDecodeError):
             each.object = b""
         traceback.clear_frames(each.__traceback__)
@@ -57,6 +57,13 @@ def family(error: BaseException, outside: BaseException | None = None) -> Iterat
         yield each
         waiting += [each.__cause__, each.__context__]
         waiting += getattr(each, "exceptions", ())
+
+
+def _cleaned(name: str, value: object, hide: Callable[[str], str]) -> object:
+    try:
+        return _copied(name, value, hide)
+    except Exception:  # noqa: BLE001 - what cannot be cleaned, for whatever reason, is not kept
+        return None
 
 
 def _copied(name: str, value: Any, hide: Callable[[str], str]) -> Any:

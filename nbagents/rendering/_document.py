@@ -55,11 +55,11 @@ def read(markdown: str) -> Document:
     """Clean a text, and find its blocks."""
     text = clean(markdown)
     references: dict[str, Any] = {}
-    if is_long(text):
+    if _is_long(text):
         return Document(text, None, references)
     return Document(text, parse_blocks(text, references), references)
 
 
-def is_long(text: str) -> bool:
+def _is_long(text: str) -> bool:
     """Whether it is shown as it was written, for its size."""
     return len(text) > MAX_MARKDOWN or text.count("\n") > MAX_LINES

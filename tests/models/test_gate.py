@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -12,7 +13,7 @@ from nbagents._waits import told_of_waits
 from nbagents.errors import RequestCancelledError
 from nbagents.messages import LLMMessage, UserMessage
 from nbagents.models import Limits
-from nbagents.models._gate import most_at_once
+from nbagents.models._gate import Gate, most_at_once
 from nbagents.models._openai import OpenAIChatCompletionClient
 from tests.support import DONE, STOP, Server, stream, text
 
@@ -97,3 +98,45 @@ def test_how_many_may_run_heeds_the_limit_on_open_files(
     resource = pytest.importorskip("resource")
     monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
     assert most_at_once() == most
+
+
+class TestTheGateItself:
+    async def enter(self, gate: Gate, number: int, entered: list[int]) -> None:
+        await gate.enter()
+        entered.append(number)
+
+    async def test_a_few_begin_at_each_turn_of_the_loop_in_the_order_they_came(self) -> None:
+        gate, entered = Gate(100), list[int]()
+        tasks = [asyncio.create_task(self.enter(gate, number, entered)) for number in range(30)]
+        seen = []
+        while len(entered) < 30:
+            await asyncio.sleep(0)
+            seen.append(len(entered))
+        assert entered == list(range(30))
+        assert max(after - before for before, after in pairwise([0, *seen])) == 8
+        await asyncio.gather(*tasks)
+
+    async def test_who_comes_later_does_not_overtake_who_waits(self) -> None:
+        gate, entered = Gate(1), list[int]()
+        await gate.enter()
+        waiting = asyncio.create_task(self.enter(gate, 1, entered))
+        await asyncio.sleep(0)
+        gate.leave()
+        late = asyncio.create_task(self.enter(gate, 2, entered))
+        await asyncio.sleep(0.01)
+        assert entered == [1]
+        gate.leave()
+        await asyncio.gather(waiting, late)
+        assert entered == [1, 2]
+
+    async def test_one_that_is_cancelled_as_its_turn_comes_passes_it_on(self) -> None:
+        gate, entered = Gate(1), list[int]()
+        await gate.enter()
+        first = asyncio.create_task(self.enter(gate, 1, entered))
+        second = asyncio.create_task(self.enter(gate, 2, entered))
+        await asyncio.sleep(0.01)
+        gate.leave()
+        first.cancel()
+        async with asyncio.timeout(5):
+            await second
+        assert entered == [2]

@@ -169,3 +169,27 @@ async def test_what_comes_behind_the_end_of_a_reply_answers_no_other_request() -
             said = [(await client.create(HI)).content for _ in range(2)]
         assert said == ["One.", "Two."]
         assert server.connections == 2
+
+
+async def test_closing_the_client_closes_the_connections_in_use_too() -> None:
+    with Server(stream(*[text("and on "), 0.02] * 500)) as server:
+        client = client_of(server)
+        replying = client.create_stream(HI)
+        await anext(replying)
+        assert server.open_connections == 1
+        await client.close()
+        await until_closed(server)
+        await replying.aclose()
+
+
+async def test_a_connection_serves_only_the_server_it_was_made_to() -> None:
+    with (
+        Server(answer(200, completion("Here."))) as here,
+        Server(answer(200, completion())) as there,
+    ):
+        async with client_of(here) as client:
+            await client.create(HI)
+            pool = pool_of(client)
+            origin = httpcore2.URL(there.base_url).origin
+            assert await pool._warm(origin) is None
+            assert await pool._warm(httpcore2.URL(here.base_url).origin) is not None
