@@ -39,6 +39,12 @@ def unanswered(error: Exception, base_url: str, *, reading: bool = False) -> NbA
         reading: Whether the reply had begun.
     """
     host = host_in(base_url)
+    if any("the client has been closed" in str(each) for each in family(error)):
+        return APIConnectionError(
+            f"The client was closed before {host} was asked. Ask again: a closed client opens new "
+            "connections.",
+            retryable=True,
+        )
     names = {kind.__name__ for each in family(error) for kind in type(each).__mro__}
     if names & {"TimeoutException", "APITimeoutError"}:
         return RequestTimeoutError(

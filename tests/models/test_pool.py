@@ -9,7 +9,7 @@ import json
 import httpcore2
 import pytest
 
-from nbagents.errors import RequestError
+from nbagents.errors import APIConnectionError, RequestError
 from nbagents.messages import LLMMessage, UserMessage
 from nbagents.models import OpenAIChatCompletionClient
 from nbagents.models._network import _Stream
@@ -193,3 +193,18 @@ async def test_a_connection_serves_only_the_server_it_was_made_to() -> None:
             origin = httpcore2.URL(there.base_url).origin
             assert await pool._warm(origin) is None
             assert await pool._warm(httpcore2.URL(here.base_url).origin) is not None
+
+
+async def test_a_client_that_is_closed_under_a_request_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nbagents.models._connections.most_at_once", lambda: 1)
+    with Server(stream(0.3, *HELLO)) as server:
+        async with client_of(server) as client:
+            asking = [asyncio.create_task(client.create(HI)) for _ in range(2)]
+            await asyncio.sleep(0.1)
+            await client.close()
+            _, second = await asyncio.gather(*asking, return_exceptions=True)
+            assert isinstance(second, APIConnectionError)
+            assert "The client was closed" in str(second)
+            assert (await client.create(HI)).content == "Hello world"
