@@ -201,6 +201,7 @@ async def test_a_client_that_is_closed_under_a_request_says_so(
     monkeypatch.setattr("nbagents.models._connections.most_at_once", lambda: 1)
     with Server(stream(0.3, *HELLO)) as server:
         async with client_of(server) as client:
+            await client.create(HI)
             asking = [asyncio.create_task(client.create(HI)) for _ in range(2)]
             await asyncio.sleep(0.1)
             await client.close()
