@@ -80,8 +80,9 @@ def find(expression: str, namespace: Mapping[str, object]) -> object:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean X?"`` for the nearest of the known words; empty if none is near."""
-    nearest = get_close_matches(word, known, n=1)
-    return f"; did you mean {nearest[0]}?" if nearest else ""
+    names = {each.lstrip("-"): each for each in known}  # what all have in common is no likeness
+    nearest = get_close_matches(word.lstrip("-"), names, n=1)
+    return f"; did you mean {names[nearest[0]]}?" if nearest else ""
 
 
 def holds_agent(name: str, namespace: Mapping[str, object]) -> bool:

@@ -37,7 +37,7 @@ class Totals:
             f"{self._replies:,} {'reply' if self._replies == 1 else 'replies'}",
             f"{usage.prompt_tokens:,} → {usage.completion_tokens:,} tokens",
         ]
-        if self._cost:
+        if self._cost is not None:
             parts.append(in_dollars(self._cost))
         if self._seconds and not is_final():
             parts.append(f"{self._seconds:,.1f} s")
