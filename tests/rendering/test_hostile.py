@@ -210,7 +210,7 @@ def test_a_hostile_text_takes_less_than_a_second_and_no_more_room_than_it_should
     bundle = reply_bundle(text)
     assert time.process_time() - started < 2
     assert len(bundle["text/html"]) < 30 * len(text) + 150_000
-    assert len(bundle["text/markdown"]) < 6 * len(text) + 1_000
+    assert len(bundle.get("text/markdown", "")) < 6 * len(text) + 1_000  # none of a long one
 
 
 @pytest.mark.parametrize("piece", ["[", "![", "[[]", "[a](", "*a_ ", "$a ", "`a ", "<a "])

@@ -8,6 +8,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
@@ -113,11 +114,11 @@ class Place(ABC):
         return Shown(max(0.0, seen - time.time() + time.monotonic() - answered), work)
 
     def _work(self) -> float:
-        kernels = [
-            one.cpu_times()
-            for one in psutil.Process().children(recursive=True)
-            if "ipykernel_launcher" in one.cmdline()
-        ]
+        kernels = []
+        for one in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):  # it has just ended
+                if "ipykernel_launcher" in one.cmdline():
+                    kernels.append(one.cpu_times())
         metrics = self._tools.send("Performance.getMetrics")["metrics"]
         page = next(each["value"] for each in metrics if each["name"] == "TaskDuration")
         return float(page) + sum(times.user + times.system for times in kernels)
