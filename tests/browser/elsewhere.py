@@ -77,8 +77,9 @@ def _fetch(package: str, archive: Path) -> None:
         pytest.skip("There is no npm, which fetches other front ends' widget managers.")
     archive.parent.mkdir(parents=True, exist_ok=True)
     command = [npm, "pack", package, "--silent", "--pack-destination", str(CACHE)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    if done.returncode:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    except (OSError, subprocess.SubprocessError):
         pytest.skip(f"npm cannot fetch {package}.")
     (CACHE / done.stdout.split()[-1]).rename(archive)
 
