@@ -2,8 +2,8 @@
 
 The HTTP library's network comes by way of a layer that serves several kinds of event loop. It
 stops and starts the reading of a socket around each piece, under a deadline of its own: with a
-thousand streams that is half of all work. Here a socket is read as it fills, within bounds, and
-what has come since the last look is one piece.
+thousand streams that is a quarter of all work. Here a socket is read as it fills, within bounds,
+and what has come since the last look is one piece.
 """
 
 from __future__ import annotations
