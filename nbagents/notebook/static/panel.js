@@ -12,7 +12,7 @@
 
 const BUDGET = 8; // milliseconds of building in one frame
 const GROUP = 16; // blocks
-const SPACING = 50; // milliseconds between two frames that the kernel changes: 20 a second
+const SPACING = 51; // milliseconds between two frames that the kernel changes; 50, and timers round
 const NOTHING = { text: "", images: [], editing: null };
 const UNDER_WAY = "A reply is under way: wait for it, or stop it.";
 const GONE = "The kernel is gone; what was said stays. Run the panel's cell to go on.";
