@@ -19,7 +19,7 @@ from tests.panel.talk import MATHS, REPLY
 
 pytestmark = [pytest.mark.browser, pytest.mark.kernel]
 
-WORDS = "word " * 400
+LONG = "word " * 5_000
 CONTRAST = """() => axe.run(".nbagents-panel", {runOnly: ["color-contrast"]}).then(found =>
     found.violations.flatMap(each => each.nodes.map(node => node.html.slice(0, 120))))"""
 LONGER = "n => document.querySelector('.nba-assistant > .nba-body').innerText.length > n"
@@ -68,21 +68,22 @@ def test_a_panel_lives_in_another_front_ends_widget_manager(page, kernel, server
     assert chat.root.locator(".nba-name").inner_text() == "tutor"
 
     # It streams, and stops.
-    server.will_reply(text(WORDS, pace=0.005))
+    server.will_reply(text(LONG, pace=0.005))
     chat.ask("Go on.")
     chat.see("word")
     frame.wait_for_function(LONGER, arg=300)
     chat.button("Stop").click()
     chat.rest()
-    assert len(chat.texts()[1]) < len(WORDS) - 100
+    assert len(chat.texts()[1]) < len(LONG) - 100
     assert chat.messages.nth(1).locator(".nba-state").inner_text() == "Stopped"
 
     # A tool that asks is approved; tables, code and formulas are set.
     server.will_reply(calls(("remove", {"name": "a.txt"})), REPLY + "\n\n" + MATHS)
     chat.ask("Remove it.")
     chat.button("Approve remove").click()
+    chat.log.locator(".nba-call[data-state=done]").wait_for()
+    chat.log.locator(".nba-body math").first.wait_for()
     chat.rest()
-    assert chat.log.locator(".nba-call[data-state=done]").count() == 1
     assert chat.log.locator(".nba-body math").count() > 0
     assert prompts(server.requests[-1])[-1] == "Remove it."
 
