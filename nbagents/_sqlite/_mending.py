@@ -29,7 +29,10 @@ def beside(path: Path, ending: str) -> Path:
 
 def bytes_of(path: Path) -> bytes:
     """What a file holds; nothing where there is none."""
-    return path.read_bytes() if path.exists() else b""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:  # which another kernel may just have put away
+        return b""
 
 
 def rest_of(log: bytes, pages: int) -> Rest:

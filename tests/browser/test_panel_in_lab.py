@@ -243,7 +243,9 @@ def test_two_panels_and_a_cell_have_one_conversation(chat, second, server, noteb
     second.see("To the cell.")
     chat.rest()
     second.ask("From the second.")
-    chat.see("To the second.")
+    for panel in (chat, second):
+        panel.see("To the second.")
+        panel.rest()
     said = ["From the panel.", "To the panel.", "From the cell.", "To the cell."]
     assert chat.texts() == second.texts() == [*said, "From the second.", "To the second."]
     assert prompts(server.requests[2]) == [*said[::2], "From the second."]
