@@ -303,16 +303,22 @@ def test_mending_lets_nobody_else_read_it_and_writes_through_no_link(
         assert path.with_name(name).stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("step", ["unlink", "write_bytes", "replace"])
-def test_mending_that_is_stopped_loses_nothing(
-    database: Database, path: Path, step: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def left_by_a_killed_process(database: Database, path: Path) -> Path:
+    """The file as a process leaves it that is killed with its newest record in the log."""
     database.close()
     database.put([("new", "in the log", 0, 0.0)])
     left = path.parent / "left" / path.name
     left.parent.mkdir()
     for ending in ("", "-wal"):
         shutil.copy(f"{path}{ending}", f"{left}{ending}")
+    return left
+
+
+@pytest.mark.parametrize("step", ["unlink", "write_bytes", "replace"])
+def test_mending_that_is_stopped_loses_nothing(
+    database: Database, path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = left_by_a_killed_process(database, path)
     spoil(left, PAGE, b"\xff" * 8)
     usual = getattr(Path, step)
 
@@ -339,12 +345,7 @@ def test_kernels_that_mend_at_the_same_moment_lose_no_record(tmp_path: Path) -> 
 def test_what_a_killed_process_left_in_the_log_is_read_where_nothing_may_be_written(
     database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database.close()
-    database.put([("new", "in the log", 0, 0.0)])
-    left = path.parent / "left" / path.name
-    left.parent.mkdir()
-    for ending in ("", "-wal"):
-        shutil.copy(f"{path}{ending}", f"{left}{ending}")
+    left = left_by_a_killed_process(database, path)
     before = sorted((one.name, one.read_bytes()) for one in left.parent.iterdir())
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
     again = Database(left, TABLE)
