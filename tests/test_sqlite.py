@@ -10,9 +10,11 @@ import sqlite3
 import struct
 import subprocess
 import sys
+import threading
 import warnings
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -333,6 +335,24 @@ def test_mending_that_is_stopped_loses_nothing(
             Database(left, TABLE).rows()
     with pytest.warns(DamagedFileWarning, match="202 records"):
         assert Database(left, TABLE).get("new") == ("new", "in the log", 0, 0.0)
+
+
+def test_many_that_make_a_file_at_the_same_moment_all_write_to_it(tmp_path: Path) -> None:
+    rows = ROWS[:4]
+    for number in range(60):
+        together = threading.Barrier(len(rows))
+
+        def begin(row: Row, path: Path, together: threading.Barrier) -> None:
+            with closing(Database(path, TABLE)) as database:
+                together.wait()
+                database.put([row])
+
+        path = tmp_path / f"{number}.sqlite"
+        with ThreadPoolExecutor(len(rows)) as pool:
+            for written in [pool.submit(begin, row, path, together) for row in rows]:
+                written.result()
+        with closing(Database(path, TABLE)) as database:
+            assert database.rows() == rows
 
 
 def test_kernels_that_mend_at_the_same_moment_lose_no_record(tmp_path: Path) -> None:

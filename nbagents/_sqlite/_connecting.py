@@ -101,7 +101,9 @@ def begun(connection: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def _set_up(connection: sqlite3.Connection, path: Path, table: Table, tell: Tell) -> None:
-    examine(connection, table)  # before anything is changed
+    with connection:  # before anything is changed, and while nobody else changes it
+        connection.execute("BEGIN")
+        examine(connection, table)
     connection.execute(f"PRAGMA page_size={PAGE}")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")

@@ -34,7 +34,7 @@ Kind = Literal["empty", "ours", "older"]
 
 
 def examine(connection: sqlite3.Connection, table: Table, *, may_be_older: bool = True) -> Kind:
-    """What the file is; nothing is changed.
+    """What the file is, within a transaction; nothing is changed.
 
     Raises:
         ConfigurationError: It is of a newer nbagents.
