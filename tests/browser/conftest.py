@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,14 @@ SETUP = """\
 import os
 os.environ.update(OPENAI_API_KEY="x", OPENAI_BASE_URL="{}")
 %load_ext nbagents"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Repeat once in CI what fails in a browser; the summary names it."""
+    if os.environ.get("CI"):
+        for item in items:
+            if item.get_closest_marker("browser"):
+                item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.fixture(scope="session")
