@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbagents._sqlite import Database, Row, Table
+from nbagents._sqlite import Database, Row, Table, _connecting
 from nbagents._sqlite._records import digest_of, newest, recorded, records_in
 from nbagents._sqlite._schema import PAGE
 from nbagents.errors import ConfigurationError, DamagedFileWarning
@@ -353,6 +353,33 @@ def test_many_that_make_a_file_at_the_same_moment_all_write_to_it(tmp_path: Path
                 written.result()
         with closing(Database(path, TABLE)) as database:
             assert database.rows() == rows
+
+
+def test_a_log_that_another_kernel_takes_over_is_not_taken_for_torn(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taking_over = (  # which it does with this byte locked: https://sqlite.org/walformat.html
+        "import fcntl, sys\n"
+        "with open(sys.argv[1], 'r+b') as file:\n"
+        "    fcntl.lockf(file, fcntl.LOCK_EX, 1, 121)\n"
+        "    print(flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", taking_over, f"{path}-shm"]
+    waited = []
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+
+        def sleep(seconds: float) -> None:
+            waited.append(seconds)
+            other.communicate()
+
+        monkeypatch.setattr(_connecting.time, "sleep", sleep)
+        again = Database(path, TABLE)
+        assert len(again) == 201
+        assert len(waited) == 1
+    again.close()
 
 
 def test_kernels_that_mend_at_the_same_moment_lose_no_record(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from nbagents._sqlite._mending import beside, bytes_of, missing, rest_of
 from nbagents._sqlite._records import Table, newest, records_in
 from nbagents._sqlite._schema import (
     PAGE,
+    busy,
     code_of,
     damage,
     examine,
@@ -53,7 +54,7 @@ def connect(path: Path, table: Table, tell: Tell) -> sqlite3.Connection:
         try:
             _set_up(connection, path, table, tell)
         except sqlite3.OperationalError as error:
-            # SQLite does not wait when two processes turn the log on at once.
+            # SQLite does not wait when two processes turn the log on at once, or take it over.
             if code_of(error) == sqlite3.SQLITE_BUSY and time.monotonic() < deadline:
                 time.sleep(0.02)
                 continue
@@ -128,7 +129,9 @@ def _put_back(connection: sqlite3.Connection, path: Path, tell: Tell) -> bool:
     if not log:
         return False
     with closing(sqlite3.connect(path)) as other:
-        [[_, pages, _]] = other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        [[is_busy, pages, _]] = other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    if is_busy:  # another process does the same, and how many pages are sound is not known
+        raise busy("another process takes its log over")
     lost, rest = missing(connection, log), rest_of(log, pages)
     insert(connection, lost)
     # What a killed process had not finished writing nobody has been told is kept.

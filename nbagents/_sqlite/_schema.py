@@ -15,6 +15,7 @@ from nbagents.errors import ConfigurationError
 __all__ = [
     "PAGE",
     "VERSION",
+    "busy",
     "code_of",
     "damage",
     "examine",
@@ -102,6 +103,13 @@ def damage(what: str) -> sqlite3.DatabaseError:
     """The error that SQLite raises for a damaged file."""
     error = sqlite3.DatabaseError(what)
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
+def busy(what: str) -> sqlite3.OperationalError:
+    """The error that SQLite raises when another process has what is needed now."""
+    error = sqlite3.OperationalError(what)
+    error.sqlite_errorcode = sqlite3.SQLITE_BUSY
     return error
 
 
