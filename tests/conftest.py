@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,6 +20,9 @@ for name in list(os.environ):
         del os.environ[name]
 os.environ["NBAGENTS_REQUESTS"] = "loopback"
 
+# A shell lets what it starts in the background ignore this, and all that is started from there.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The files that take minutes begin first, so that no worker has to wait for another at the end.
 LONGEST = ("torture", "browser", "testing", "secrets", "notebook")
