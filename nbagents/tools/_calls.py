@@ -15,7 +15,7 @@ from nbagents._keys import SHARE, in_conversations, known_mask, masked
 from nbagents.messages import FunctionCall, FunctionExecutionResult
 from nbagents.models._wire.fastjson import JSONError, loads
 from nbagents.models._wire.server_errors import one_line
-from nbagents.tools._approval import changes_something
+from nbagents.tools._approval import NOT_RUN, changes_something
 from nbagents.tools._base import Tool
 from nbagents.tools._cancelling import until_cancelled
 from nbagents.tools._conversion import converted
@@ -76,11 +76,9 @@ def fault_in(
     try:
         tool = _found(call, tools_from(tools))
         arguments = _arguments(call, tool)
-        validate = getattr(tool, "_validated", tool.args_type().model_validate)
-        with suppress(TypeError, AttributeError, RecursionError):  # running it tells
-            taken = validate(arguments)
-            if changes_something(tool) and (fault := converted(arguments, taken)):
-                raise _invalid(call, tool, fault)
+        taken = _taken(arguments, tool)
+        if changes_something(tool) and (fault := converted(arguments, taken)):
+            raise _invalid(call, tool, fault)
     except ToolException as error:
         return _result(call, error.content, is_error=True)
     except ValidationError as error:
@@ -114,7 +112,7 @@ async def run_call(
     except CancelledError:
         raise
     except ToolException as error:
-        raise ToolExecutionException(call.id, one_line(error.content), call.name) from error
+        raise ToolExecutionException(call.id, _own_words(call, error), call.name) from error
     except ValidationError as error:
         if error.title != tool.args_type().__name__:
             raise _failed(call, error) from error
@@ -146,6 +144,16 @@ def _arguments(call: FunctionCall, tool: Tool) -> Mapping[str, Any]:
     return arguments
 
 
+def _taken(arguments: Mapping[str, Any], tool: Tool) -> Any:
+    """What the tool will make of the arguments, as far as that can be told before it runs."""
+    model = tool.args_type()
+    validate = getattr(tool, "_validated", model.model_validate if model.model_fields else None)
+    if validate is not None:  # a tool of somebody's own may take them as they are
+        with suppress(TypeError, AttributeError, RecursionError):  # running it tells
+            return validate(arguments)
+    return arguments
+
+
 def _invalid(call: FunctionCall, tool: Tool, fault: str) -> InvalidToolArgumentsException:
     said = one_line(masked(f"The arguments are wrong: {fault}."), _LONGEST_ERROR)
     return InvalidToolArgumentsException(call.id, f"{said} {_accepted(tool)}", call.name)
@@ -165,9 +173,19 @@ def _failed(call: FunctionCall, error: Exception) -> ToolExecutionException:
     while isinstance(shown, BaseExceptionGroup):
         shown = shown.exceptions[0]
     said = f"{type(shown).__name__}: {shown}" if str(shown).strip() else type(shown).__name__
-    said = masked(known_mask(in_conversations).hide(f"{call.name} failed: {said}"))
-    content = one_line(said, _LONGEST_ERROR)
+    content = one_line(_hidden(f"{call.name} failed: {said}"), _LONGEST_ERROR)
     return ToolExecutionException(call.id, content, call.name)
+
+
+def _own_words(call: FunctionCall, error: ToolException) -> str:
+    """What a tool says of its failure, unless it says that it has not run: it has."""
+    if error.content.lstrip().startswith(NOT_RUN.strip()):
+        return _failed(call, error).content
+    return one_line(_hidden(error.content))
+
+
+def _hidden(said: str) -> str:
+    return masked(known_mask(in_conversations).hide(said))
 
 
 def _accepted(tool: Tool) -> str:

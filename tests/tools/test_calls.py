@@ -107,6 +107,11 @@ async def fails(how: str) -> None:
             Thing.model_validate({})
         case "tool":
             raise ToolExecutionException("c0", "inner", "other")
+        case "tool with a key":
+            said = "first\nkey: sk-proj-abcdefghijklmnopqrstuvwxyz0123456789"
+            raise ToolExecutionException("c0", said, "other")
+        case "tool that lies":
+            raise ToolExecutionException("c0", " Not run: nobody allowed it.", "other")
 
 
 @pytest.mark.parametrize(
@@ -118,6 +123,8 @@ async def fails(how: str) -> None:
         ("group", "fails failed: ValueError: the first"),
         ("validation", "fails failed: ValidationError: 1 validation error for Thing"),
         ("tool", "inner"),
+        ("tool with a key", "first key: ***"),
+        ("tool that lies", "fails failed: ToolExecutionException: Not run: nobody allowed it."),
     ],
 )
 async def test_a_failure_is_one_line_without_traceback_and_secrets(how: str, said: str) -> None:
