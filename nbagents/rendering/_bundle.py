@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nbagents.rendering._clean import escape, plain
 from nbagents.rendering._document import Document, read
-from nbagents.rendering._html import to_html
+from nbagents.rendering._html import html_blocks, to_html
 from nbagents.rendering._inert import inert_markdown
 from nbagents.rendering._style import STYLE
 from nbagents.rendering._weight import is_heavy, is_long
@@ -28,6 +28,7 @@ WRAPPER = '<div class="nbagents mathjax_ignore tex2jax_ignore" dir="auto">'
 formulas that we mark."""
 # One such letter makes a text of plain ones two or three times as large in memory.
 _NARROW = {ord("\N{RIGHTWARDS ARROW}"): "->", ord("\N{MIDDLE DOT}"): "|"}
+_CODE_AND_MORE = re.compile(r"</pre>\n(?!</)")  # not where a list or a quote ends with it
 _MARKUP = re.compile(r"([\\`*_\[\]$~|])")
 
 
@@ -103,17 +104,33 @@ def plain_section(section: Section) -> str:
 
 
 def _html(document: Document, before: Sequence[Section], notes: list[str], *, marked: bool) -> str:
-    parts = [STYLE, WRAPPER, *map(folded_html, before), to_html(document)]
-    for number, note in enumerate(notes):
-        classes = "nb-note nb-mark" if marked and number == 0 else "nb-note"
-        parts.append(f'<p class="{classes}">{escape(one_line(note))}</p>\n')
-    return "".join(parts) + "</div>"
+    parts = [STYLE, WRAPPER, *map(folded_html, before), *apart(document)]
+    lines = [escape(one_line(note)) for note in notes]
+    if marked:
+        lines[0] = f"<em>{lines[0]}</em>"
+    return "".join(parts) + note_html("<br>\n".join(lines)) + "</div>"
+
+
+def note_html(line: str) -> str:
+    """Quiet HTML, small also where a page drops the style; nothing for nothing."""
+    return f'<p class="nb-note"><small>{line}</small></p>\n' if line else ""
+
+
+def apart(text: str | Document) -> Iterator[str]:
+    """The HTML of a text's blocks, with a line break below code.
+
+    The style sheet hides it. JupyterLab drops that from what it does not trust, and has no
+    margin of its own below code, so that the next paragraph would run into it.
+    """
+    for block in html_blocks(text):
+        yield _CODE_AND_MORE.sub("</pre><br>\n", block)
 
 
 def folded_html(section: Section) -> str:
     """A section of which only the label is seen until somebody clicks on it."""
     label = escape(one_line(section.label))
-    return f"<details><summary>{label}</summary>\n{to_html(section.markdown)}</details>\n"
+    body = "".join(apart(section.markdown))
+    return f"<details><summary>{label}</summary>\n{body}</details>\n"
 
 
 def _markdown(document: Document, before: Sequence[Section], notes: list[str]) -> str:

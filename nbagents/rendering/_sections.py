@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from nbagents.rendering._bundle import (
     WRAPPER,
     Section,
+    apart,
     folded_html,
+    note_html,
     one_line,
     plain_section,
     quiet_markdown,
 )
 from nbagents.rendering._clean import escape, plain
-from nbagents.rendering._html import to_html
 from nbagents.rendering._inert import inert_markdown
 from nbagents.rendering._style import STYLE
 from nbagents.rendering._weight import is_long
@@ -46,9 +47,9 @@ def sections_bundle(
 
 def _section_html(section: Section) -> str:
     if section.folded:
-        return f"{WRAPPER}{folded_html(section)}</div>\n"
-    label = escape(one_line(section.label))
-    return f'{WRAPPER}<p class="nb-note">{label}</p>\n{to_html(section.markdown)}</div>\n'
+        return f"{WRAPPER}{folded_html(section)}<br></div>\n"
+    label = note_html(f"<strong>{escape(one_line(section.label))}</strong>")
+    return f"{WRAPPER}{label}{''.join(apart(section.markdown))}</div>\n"
 
 
 def _section_markdown(section: Section) -> str:
@@ -58,4 +59,4 @@ def _section_markdown(section: Section) -> str:
 
 
 def _note_html(line: str) -> str:
-    return f'{WRAPPER}<p class="nb-note">{escape(one_line(line))}</p></div>\n' if line else ""
+    return f"{WRAPPER}{note_html(escape(one_line(line)))}</div>\n" if line else ""

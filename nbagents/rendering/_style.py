@@ -2,8 +2,9 @@
 
 A `<style>` beside class names, rather than a style on each element, because coloured code would
 be three times the bytes. Where a page drops it (an untrusted notebook in JupyterLab, GitHub) its
-own style for headings, lists, tables and quotes applies, and nbconvert and nbviewer colour code
-by Pygments' class names (``highlight``, ``k``, ``s``, ...).
+own style for headings, lists, tables and quotes applies, notes are small, and a line break parts
+code from what follows; nbconvert and nbviewer colour code by Pygments' class names
+(``highlight``, ``k``, ``s``, ...).
 
 Colours are JupyterLab's variables; elsewhere the fallback stands, and VS Code and Colab say by a
 class or an attribute that they are dark.
@@ -63,7 +64,8 @@ _READABLE = """
   blockquote > :last-child { margin-bottom: 0; }
   hr { border: 0; border-top: 1px solid var(--nb-line); height: 0; margin: 1.2em 0; }
   .nb-note { color: var(--nb-quiet); font-size: .85em; margin: 0 0 .2em; }
-  .nb-mark { font-style: italic; }
+  .nb-note small { font-size: 1em; }
+  :is(pre, details) + br { display: none; }
   details { font-size: .93em; }
   summary { cursor: pointer; }
   details[open] summary { margin-bottom: .4em; }

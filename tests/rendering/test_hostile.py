@@ -42,7 +42,7 @@ ALLOWED = {
 CLASSES = {
     "nbagents mathjax_ignore tex2jax_ignore",
     "mathjax_process tex2jax_process",
-    *("highlight", "nb-wide", "nb-task", "nb-note", "nb-note nb-mark"),
+    *("highlight", "nb-wide", "nb-task", "nb-note"),
     *("c", "k", "s", "m", "o", "nb", "nf", "nc", "nd", "nt", "na", "gd", "gi", "gh", "gp"),
 }
 VALUES = {

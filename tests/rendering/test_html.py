@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nbagents.rendering import block_html, code_html, reply_bundle, to_html
+from nbagents.rendering import STYLE, block_html, code_html, reply_bundle, to_html
 from nbagents.rendering._document import read
 
 A = 'rel="noopener noreferrer" target="_blank"'
@@ -134,9 +134,8 @@ def test_a_bundle_holds_the_reply_its_reasoning_its_notices_and_its_footer():
         '<div class="nbagents mathjax_ignore tex2jax_ignore" dir="auto">'
         "<details><summary>Reasoning</summary>\n<p><em>hm</em></p>\n</details>\n"
         "<p><strong>hi</strong></p>\n"
-        '<p class="nb-note nb-mark">interrupted</p>\n'
-        '<p class="nb-note">filled in: x</p>\n'
-        '<p class="nb-note">m · 3 tokens</p>\n</div>'
+        '<p class="nb-note"><small><em>interrupted</em><br>\nfilled in: x<br>\n'
+        "m · 3 tokens</small></p>\n</div>"
     )
     assert bundle["text/markdown"] == (
         "> *Reasoning*\n>\n> *hm*\n\n**hi**\n\n*interrupted*\n\n*filled in: x*\n\n*m · 3 tokens*"
@@ -149,6 +148,16 @@ def test_a_complete_reply_without_a_footer_is_the_reply_alone():
     assert bundle["text/plain"] == "hi"
     assert bundle["text/markdown"] == "hi"
     assert "nb-note" not in bundle["text/html"].split("</style>")[1]
+
+
+def test_a_page_that_drops_the_style_still_parts_code_from_what_follows():
+    code = "```\na\n```\n"
+    item = "- b\n  ```\n  c\n  ```\n"
+    html = reply_bundle(f"{code}d\n{item}\n  e\n{item}", reasoning=f"{code}f")["text/html"]
+    body = html.split("</style>")[1]
+    assert body.count("</pre><br>\n") == 3
+    assert body.count("</pre>\n</li>") == 1  # the list goes on by itself
+    assert ":is(pre,details) + br{display:none}" in STYLE  # beside a margin it would be too much
 
 
 def test_the_whole_and_its_blocks_have_the_same_wrapper():

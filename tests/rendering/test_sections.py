@@ -16,12 +16,15 @@ def test_each_text_has_its_label_and_ends_where_the_next_begins() -> None:
     html = bundle["text/html"]
     assert html.count("<style>") == 1
     assert html.count('<div class="nbagents') == html.count("</div>") == 4
-    assert '<p class="nb-note">bot</p>\n\n<ul>' in html
+    assert '<p class="nb-note"><small><strong>bot</strong></small></p>\n\n<ul>' in html
 
 
 def test_a_folded_text_is_behind_its_label() -> None:
     html = sections_bundle([Section("calls *f*", "`f()`", folded=True)])["text/html"]
-    assert "<details><summary>calls *f*</summary>\n<p><code>f()</code></p>\n</details>" in html
+    assert (
+        "<details><summary>calls *f*</summary>\n<p><code>f()</code></p>\n</details>\n<br></div>"
+        in html
+    )
 
 
 def test_no_text_and_no_label_can_do_anything() -> None:
