@@ -1,7 +1,8 @@
 """What the embedded model says, and nothing it does not know.
 
 It has three kinds of reply: one that was written for the tour, a quotation from the
-documentation, or the word that it found none. The last two say what it is.
+documentation, or the word that it found none. The last two say what it is, and how to connect
+a real model: in full the first time in a conversation, and then in a line.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ _CONNECT = (
     "To talk to a real model, start a server such as Ollama on this computer; or set "
     "`OPENAI_API_KEY`, or Azure's `AZURE_OPENAI_ENDPOINT` and `AZURE_OPENAI_API_KEY`, before "
     "Jupyter is started."
+)
+_AS_SAID = (
+    "I am no language model, and only search nbagents' documentation; how to connect a real model "
+    "is said further above."
 )
 
 
@@ -66,13 +71,24 @@ def reply(messages: Sequence[Mapping[str, Any]]) -> Reply:
         return Reply(scripted, scripted=True)
     questions = [_asked(texts) for texts in said]
     question = questions[-1] if questions else ""
+    told = _has_told(messages)
     if not terms_of(question) and not any(sign.isdigit() for sign in question):
-        return Reply(f"{_I_AM} {_subjects()}\n\n{_CONNECT}")
+        return Reply(_AS_SAID if told else _introduction())
     before = questions[-2] if len(questions) > 1 and _leans(question) else ""
     found = _search(question, before) or (_search(question) if before else [])
     if not found:
-        return Reply(f"I found nothing about that. {_I_AM} {_subjects()}\n\n{_CONNECT}")
-    return _quote(found)
+        return Reply(f"I found nothing about that. {_AS_SAID if told else _introduction()}")
+    return _quote(found, _AS_SAID if told else f"*{_I_AM}* {_CONNECT}")
+
+
+def _has_told(messages: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether this conversation has how to connect a real model already."""
+    replies = (message for message in messages if message.get("role") == "assistant")
+    return any(_CONNECT in text for each in replies for text in _texts(each))
+
+
+def _introduction() -> str:
+    return f"{_I_AM} {_subjects()}\n\n{_CONNECT}"
 
 
 def _search(question: str, before: str = "") -> list[Finding]:
@@ -80,7 +96,7 @@ def _search(question: str, before: str = "") -> list[Finding]:
     return found if found and found[0].coverage >= _ENOUGH else []
 
 
-def _quote(found: Sequence[Finding]) -> Reply:
+def _quote(found: Sequence[Finding], closing: str) -> Reply:
     good = [
         finding.passage
         for finding in found[:3]
@@ -90,7 +106,7 @@ def _quote(found: Sequence[Finding]) -> Reply:
     paragraphs = [_quotation(passage) for passage in quoted]
     if also := good[len(quoted) :]:
         paragraphs.append("See also " + " and ".join(_place(passage) for passage in also) + ".")
-    paragraphs.append(f"*{_I_AM}* {_CONNECT}")
+    paragraphs.append(closing)
     pages = dict.fromkeys(f"docs/{passage.page.name}" for passage in good)
     return Reply("\n\n".join(paragraphs), tuple(pages))
 

@@ -57,6 +57,25 @@ def test_every_reply_of_its_own_says_what_it_is_and_how_to_connect_a_model(quest
     assert "OPENAI_API_KEY" in text
 
 
+@pytest.mark.parametrize("question", ["How do I set a budget?", "Hello!", "Who wrote Hamlet?"])
+@pytest.mark.parametrize("first", ["How do I save an agent?", "Hello!", "Who wrote Faust?"])
+def test_it_says_how_to_connect_a_model_once_in_a_conversation_and_then_in_a_line(first, question):
+    opening = ask(first)
+    said = reply(
+        [
+            {"role": "user", "content": first},
+            {"role": "assistant", "content": opening.text},
+            {"role": "user", "content": question},
+        ]
+    )
+    assert said.text.split("\n\n")[-1].endswith(
+        "I am no language model, and only search nbagents' documentation; how to connect a real "
+        "model is said further above."
+    )
+    assert "OPENAI_API_KEY" not in said.text
+    assert bool(said.pages) == bool(ask(question).pages)
+
+
 @pytest.mark.parametrize(
     "question",
     [
