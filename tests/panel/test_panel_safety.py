@@ -172,5 +172,5 @@ def test_the_source_never_hands_a_string_to_the_page_as_markup():
 
 
 def test_the_front_end_is_small_and_asks_for_nothing():
-    assert sum((STATIC / file).stat().st_size for file in ("panel.js", "panel.css")) < 60 * 1024
+    assert sum((STATIC / file).stat().st_size for file in ("panel.js", "panel.css")) < 60_000
     assert not re.search(r"url\(|@import", (STATIC / "panel.css").read_text())

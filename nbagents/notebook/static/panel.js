@@ -30,7 +30,7 @@ const TAGS = words(`a blockquote br code del div em h3 h4 h5 h6 hr li ol p pre s
   table tbody td th thead tr ul`);
 const MATH_TAGS = words(`math menclose mfrac mi mn mo mover mphantom mroot mrow mspace msqrt mstyle
   msub msubsup msup mtable mtd mtext mtr munder munderover`);
-const CLASSES = words(`nb-wide nb-task nb-note nb-mark highlight c k o s m nb nf nc nd nt na gd gi
+const CLASSES = words(`nb-wide nb-task nb-note highlight c k o s m nb nf nc nd nt na gd gi
   gh gp`);
 const MATH_ATTRIBUTES = words(`accent accentunder columnalign columnspacing display displaystyle
   fence form linethickness lspace mathcolor mathvariant maxsize minsize notation rowspacing
@@ -114,7 +114,7 @@ function h(name, attributes = {}, ...children) {
 const div = (name, ...children) => h("div", { class: `nba-${name}` }, ...children);
 
 /** @param {string} name @param {...(Node|string)} children */
-const span = (name, ...children) => h("span", { class: name && `nba-${name}` }, ...children);
+const span = (name, ...children) => h("span", { class: `nba-${name}` }, ...children);
 
 const ICONS = {
   agent: "M8 1.5l1.6 4.9 4.9 1.6-4.9 1.6L8 14.5 6.4 9.6 1.5 8l4.9-1.6z",
@@ -148,9 +148,9 @@ function icon(name) {
  * @param {keyof typeof ICONS} sign @param {string} label @param {() => void} act */
 function button(sign, label, act, word = "") {
   const kind = word ? "nba-button" : "nba-button nba-bare";
-  const title = word === label ? "" : label;
+  const title = word !== label && label;
   const given = { type: "button", class: kind, "aria-label": label, title, click: act };
-  return h("button", given, icon(sign), ...(word ? [span("", word)] : []));
+  return h("button", given, icon(sign), word);
 }
 
 const unique = () => Math.random().toString(36).slice(2, 8);
@@ -256,16 +256,12 @@ class Conversation {
     this.model = model;
     model.on("change:name", () => this.tell("status"));
     this.busy = model.get("busy");
-    this.totals = model.get("totals");
-    model.on("change:totals", () => {
-      this.totals = model.get("totals");
-      this.soon();
-    });
+    model.on("change:totals", () => this.soon());
     model.on("msg:custom", (content) => {
       this.inbox.push(content);
       this.soon();
     });
-    this.#replace(model.get("messages") ?? []);
+    this.#sort(model.get("messages") ?? []);
     this.#askWhole(true);
   }
 
@@ -337,9 +333,10 @@ class Conversation {
       else {
         this.seq = content.seq;
         this.asked = 0;
-        this.totals = content.totals;
+        this.model.set("totals", content.totals);
         this.#setBusy(content);
-        this.#replace(content.messages);
+        this.#sort(content.messages);
+        this.tell("all");
       }
       // JupyterLab saves what the model holds here; the kernel is not told.
       this.model.set("messages", [...this.messages.values()]);
@@ -364,12 +361,6 @@ class Conversation {
   #sort(messages) {
     const sorted = messages.toSorted((a, b) => a.at - b.at);
     this.messages = new Map(sorted.map((message) => [message.id, message]));
-  }
-
-  /** @param {Message[]} messages */
-  #replace(messages) {
-    this.#sort(messages);
-    this.tell("all");
   }
 
   /** @param {Message} message */
@@ -413,13 +404,14 @@ class Conversation {
 
   attached() {
     const found = [...this.draft.text.matchAll(MENTION)];
-    const known = found.filter(([, name, root]) => this.known.has(name) || this.known.has(root));
+    const known = found.filter(([, , root]) => this.known.has(root));
     return [...new Set(known.map((match) => match[1]))];
   }
 
   /** Send the draft; it stays until the kernel has it. */
   submit() {
     const { text, images, editing } = this.draft;
+    if (this.busy) this.notify(UNDER_WAY);
     if (this.gone || this.busy || this.sending || !(text.trim() || images.length)) return false;
     const request = unique();
     this.sending = request;
@@ -430,7 +422,6 @@ class Conversation {
     this.notify("");
     if (editing) this.send({ kind: "edit", request, id: editing, text });
     else this.send({ kind: "send", request, text, images, attach: this.attached() });
-    this.tell("status");
     return true;
   }
 
@@ -549,6 +540,11 @@ const STATUS = /** @type {Record<string, string>} */ ({
   refused: "Refused by the model",
 });
 
+const ASKING = /** @type {Record<string, string>} */ ({
+  asked: "asks to run",
+  approval: "waits for approval",
+});
+
 class MessageView {
   /** @param {Panel} panel @param {Message} message */
   constructor(panel, message) {
@@ -601,7 +597,7 @@ class MessageView {
     const { role, source, status } = message;
     this.root.className = `nba-message nba-${role}`;
     this.root.classList.toggle("nba-failed", status === "failed");
-    this.root.setAttribute("aria-label", role === "user" ? "You" : source || "Note");
+    this.root.ariaLabel = role === "user" ? "You" : source || "Note";
     say(this.who, source === "user" ? "" : source);
     say(this.status, open ? "" : STATUS[status] ?? "");
     say(this.footer, message.footer);
@@ -620,14 +616,12 @@ class MessageView {
 
   /** @param {Call[]} calls */
   #paintCalls(calls) {
-    const views = calls.map((call) => {
+    for (const call of calls) {
       const view = this.callViews.get(call.id) ?? new CallView(this, call);
+      if (!this.callViews.has(call.id)) this.calls.append(view.root);
       this.callViews.set(call.id, view);
       view.paint(call);
-      return view.root;
-    });
-    const same = views.every((view, index) => view === this.calls.children[index]);
-    if (!same || views.length < this.calls.children.length) this.calls.replaceChildren(...views);
+    }
   }
 }
 
@@ -667,9 +661,8 @@ class CallView {
     const state = call.is_error ? "failed" : call.state;
     const text = call.arguments;
     this.root.dataset.state = state;
-    const asks = state === "asked" ? "asks to run" : "waits for approval";
-    say(this.state, ["asked", "approval"].includes(state) ? asks : state);
-    say(this.brief, call.arguments.length > 2 ? text.replace(/\s+/g, " ").slice(0, 120) : "");
+    say(this.state, ASKING[state] ?? state);
+    say(this.brief, text.length > 2 ? text.replace(/\s+/g, " ").slice(0, 120) : "");
     say(this.given, text);
     say(this.result, call.result);
     this.answered.hidden = !call.result;
@@ -812,10 +805,10 @@ class Composer {
       blur: () => this.options.close(),
       paste: (event) => this.#pasted(event),
     });
-    const what = span("", "Editing: what came after it will be replaced.");
+    const what = h("span", {}, "Editing: what came after it will be replaced.");
     const cancel = button("close", "Cancel the edit", () => this.#then("cancelEdit"));
-    this.banner = h("div", { class: "nba-banner", hidden: true }, icon("edit"), what, cancel);
-    this.pictures = h("div", { class: "nba-thumbs", hidden: true });
+    this.banner = div("banner", icon("edit"), what, cancel);
+    this.pictures = div("thumbs");
     this.chips = div("chips");
     this.hint = span("hint", "Enter sends · Shift+Enter breaks the line");
     this.sending = button("send", "Send", () => this.submit(), "Send");
@@ -908,17 +901,12 @@ class Composer {
     if (event.isComposing || event.keyCode === 229) return; // the input method's own keys
     if (this.options.key(event)) return event.preventDefault();
     const plain = !event.shiftKey && !event.altKey;
-    if (event.key === "Enter" && plain) {
-      event.preventDefault();
-      if (this.chat.busy) this.chat.notify(UNDER_WAY);
-      else this.submit();
-    } else if (event.key === "ArrowUp" && plain && !this.area.value && !this.chat.busy) {
-      event.preventDefault();
+    if (event.key === "Enter" && plain) this.submit();
+    else if (event.key === "ArrowUp" && plain && !this.area.value && !this.chat.busy) {
       this.panel.edit(this.chat.lastPrompt());
-    } else if (event.key === "Escape" && this.chat.draft.editing) {
-      event.preventDefault();
-      this.chat.cancelEdit();
-    }
+    } else if (event.key === "Escape" && this.chat.draft.editing) this.chat.cancelEdit();
+    else return;
+    event.preventDefault();
   }
 
   /** @param {ClipboardEvent} event */
@@ -932,9 +920,7 @@ class Composer {
 
   /** @param {File[]} files pictures */
   async attach(files) {
-    if (this.chat.draft.editing) {
-      return this.chat.notify("An edited message keeps its images.");
-    }
+    if (this.chat.draft.editing) return this.chat.notify("An edited message keeps its images.");
     for (const file of files) {
       const image = await readPicture(file).catch(() => null);
       const images = this.chat.draft.images.concat(image ?? []);
@@ -972,9 +958,8 @@ class Options {
   constructor(composer) {
     this.composer = composer;
     this.chat = composer.chat;
-    const id = `nba-options-${unique()}`;
     const kind = { class: "nba-options", role: "listbox", "aria-label": "Variables to attach" };
-    this.root = h("ul", { ...kind, id, hidden: true });
+    this.root = h("ul", { ...kind, id: `nba-options-${unique()}`, hidden: true });
     this.index = 0;
     this.open = false;
   }
@@ -1012,7 +997,7 @@ class Options {
         this.#choose(item);
       };
       const given = { role: "option", id: `${this.root.id}-${index}`, pointerdown };
-      return h("li", given, h("b", {}, item.name), span("", item.type ?? ""));
+      return h("li", given, h("b", {}, item.name), h("span", {}, item.type ?? ""));
     });
     this.root.replaceChildren(...rows);
     this.root.hidden = false;
@@ -1165,13 +1150,12 @@ class Panel {
   }
 
   #paintStatus() {
-    const { name, totals, gone, busy, stopping, slow, waitingFor, messages } = this.chat;
+    const { model, name, gone, busy, stopping, slow, waitingFor, messages } = this.chat;
     say(this.title, name);
     this.root.ariaLabel = `Chat with ${name}`;
     this.log.root.ariaLabel = `Conversation with ${name}`;
-    say(this.log.empty, `Ask ${name} something. An @ attaches a variable.`);
-    this.log.empty.hidden = messages.size > 0;
-    say(this.totals, totals);
+    say(this.log.empty, messages.size ? "" : `Ask ${name} something. An @ attaches a variable.`);
+    say(this.totals, model.get("totals"));
     this.clearing.disabled = gone || busy;
     const waiting = slow ? "The kernel is busy: your message waits for it." : waitingFor;
     say(this.status, stopping ? "Stopping…" : waiting);
@@ -1185,7 +1169,7 @@ class Panel {
     this.notice.className = `nba-notice ${alarm ? "nba-error" : ""}`;
     this.notice.role = alarm ? "alert" : "status";
     this.notice.hidden = !text;
-    if (this.words.textContent !== text) this.words.textContent = text;
+    say(this.words, text);
     this.undoing.hidden = noticeKind !== "undoable";
     this.dismissing.hidden = gone;
   }
@@ -1225,7 +1209,7 @@ class Panel {
     this.chat.edit(message);
     this.focus();
     const { area } = this.composer;
-    area.setSelectionRange(area.value.length, area.value.length);
+    area.selectionStart = area.value.length;
   }
 
   /** @param {HTMLButtonElement} pressed */
@@ -1260,11 +1244,9 @@ export default () => {
     render({ model, el }) {
       const panel = new Panel(chat, el);
       chat.lose(el.closest(".jupyter-widgets-disconnected") !== null);
-      /** @this {any} anywidget's view */
-      function look() {
+      model.on("comm_live_update", /** @this {any} anywidget's view */ function () {
         chat.lose(this?.model?.comm_live === false);
-      }
-      model.on("comm_live_update", look);
+      });
       model.on("destroy", () => chat.lose());
       return () => panel.close();
     },
