@@ -17,12 +17,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbagents._sqlite import Database, Row, Table, _connecting
+from nbagents._sqlite import Database, Row, Table, _connecting, _database
 from nbagents._sqlite._records import digest_of, newest, recorded, records_in
 from nbagents._sqlite._schema import PAGE
 from nbagents.errors import ConfigurationError, DamagedFileWarning
@@ -380,6 +381,62 @@ def test_a_log_that_another_kernel_takes_over_is_not_taken_for_torn(
         assert len(again) == 201
         assert len(waited) == 1
     again.close()
+
+
+def test_who_has_opened_a_file_that_is_mended_meanwhile_writes_nothing_to_the_new_ones_log(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.close()
+    spoil(path, 3 * PAGE, b"\xff" * 8)
+    mending = (
+        "import sys, warnings\n"
+        "from nbagents._sqlite import Database, Table\n"
+        "warnings.simplefilter('ignore')\n"
+        "database = Database(sys.argv[1], Table('things', ('word', 'count', 'weight')))\n"
+        "for number in range(350):\n"
+        "    database.put([(f'more {number}', 'x' * 800, 0, 0.0)])\n"
+        "database._open[-1].execute('PRAGMA wal_checkpoint(RESTART)')\n"
+        "database.put([('last', '', 0, 0.0)])\n"
+        "print(flush=True)\n"
+        "sys.stdin.read()\n"
+        "database.close()\n"
+    )
+    others: list[subprocess.Popen[bytes]] = []
+    usual = sqlite3.connect
+
+    def connect(*arguments: Any, **named: Any) -> sqlite3.Connection:
+        connection = usual(*arguments, **named)
+        if not others:
+            command = [sys.executable, "-c", mending, str(path)]
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+            others.append(subprocess.Popen(command, **pipes))
+            assert others[0].stdout is not None
+            others[0].stdout.readline()
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    assert len(database) == 201 + 351
+    others[0].communicate()
+    database.close()
+    assert database.get("last") == ("last", "", 0, 0.0)
+
+
+def test_what_another_kernel_has_just_mended_is_not_mended_again(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.close()
+    mended = path.with_name(f"{path.name}.mended")
+    mended.touch()
+    usual = _database.mend
+
+    def mend(*arguments: Any) -> tuple[int, Path] | None:
+        mended.unlink()  # it is in its place now
+        return usual(*arguments)
+
+    monkeypatch.setattr(_database, "mend", mend)
+    assert len(database) == 201
+    database.close()
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
 def test_kernels_that_mend_at_the_same_moment_lose_no_record(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["alone_with", "note_closed", "note_open"]
+__all__ = ["alone_with", "is_at", "note_closed", "note_open"]
 
 # The bytes that SQLite locks while a connection is open: https://sqlite.org/src/file/src/os.h
 _SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
@@ -32,6 +32,14 @@ def note_closed(path: Path) -> None:
     """Note that one of them is closed."""
     with _turn:
         _open[os.getpid(), path] -= 1
+
+
+def is_at(path: Path, seen: os.stat_result) -> bool:
+    """Whether the file that was seen is still the one of that name."""
+    try:
+        return os.path.samestat(path.stat(), seen)
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
@@ -62,7 +70,7 @@ def alone_with(path: Path, seen: os.stat_result | None) -> Iterator[int | None]:
 
 def _is(file: int, path: Path, seen: os.stat_result | None) -> bool:
     stat = os.fstat(file)
-    return all(os.path.samestat(stat, one) for one in (path.stat(), seen or stat))
+    return is_at(path, stat) and (seen is None or os.path.samestat(stat, seen))
 
 
 def _lock(file: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import quote
 
+from nbagents._sqlite._alone import is_at
 from nbagents._sqlite._mending import beside, bytes_of, missing, rest_of
 from nbagents._sqlite._records import Table, newest, records_in
 from nbagents._sqlite._schema import (
@@ -35,24 +37,26 @@ _CHECKED = 64 * 2**20
 """Bytes up to which a file is checked as a whole when it is opened: some 0.2 s."""
 
 
-def connect(path: Path, table: Table, tell: Tell) -> sqlite3.Connection:
-    """A connection to a file, which is made where there is none.
+def connect(path: Path, table: Table, tell: Tell, seen: os.stat_result) -> sqlite3.Connection:
+    """A connection to a file, which may be empty.
 
     Args:
         path: The file.
         table: What it is to hold.
         tell: Called with what was wrong with its log.
+        seen: Which file it is to be.
 
     Raises:
         ConfigurationError: It is of a newer nbagents.
-        sqlite3.Error: It is damaged, holds something else, or cannot be used.
+        sqlite3.Error: It is damaged, holds something else, cannot be used, or another file has
+            taken its place.
     """
     connection = sqlite3.connect(path, timeout=_PATIENCE, check_same_thread=False)
     connection.text_factory = _text
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
-            _set_up(connection, path, table, tell)
+            _set_up(connection, path, table, tell, seen)
         except sqlite3.OperationalError as error:
             # SQLite does not wait when two processes turn the log on at once, or take it over.
             if code_of(error) == sqlite3.SQLITE_BUSY and time.monotonic() < deadline:
@@ -101,7 +105,9 @@ def begun(connection: sqlite3.Connection) -> sqlite3.Connection:
     return connection
 
 
-def _set_up(connection: sqlite3.Connection, path: Path, table: Table, tell: Tell) -> None:
+def _set_up(
+    connection: sqlite3.Connection, path: Path, table: Table, tell: Tell, seen: os.stat_result
+) -> None:
     with connection:  # before anything is changed, and while nobody else changes it
         connection.execute("BEGIN")
         examine(connection, table)
@@ -109,7 +115,11 @@ def _set_up(connection: sqlite3.Connection, path: Path, table: Table, tell: Tell
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     with connection:
-        kind = examine(begun(connection), table)
+        begun(connection)
+        # From here on nobody else puts another file in its place; who has just done so has the log.
+        if not is_at(path, seen):
+            raise sqlite3.DatabaseError("another file has taken its place")
+        kind = examine(connection, table)
         if kind == "empty":
             make(connection, table)
         elif kind == "older":

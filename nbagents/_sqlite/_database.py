@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from nbagents._sqlite._alone import note_closed, note_open
+from nbagents._sqlite._alone import is_at, note_closed, note_open
 from nbagents._sqlite._connecting import begun, connect, copy_of
 from nbagents._sqlite._mending import beside, mend
 from nbagents._sqlite._records import Record, Row, Table, digest_of, newest, recorded, records_in
@@ -175,26 +175,24 @@ class Database:
             return copy_of(path, self._table, self._tell)
         path.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            self._seen = path.stat() if path.exists() else None
+            self._seen = _made(path)
             try:
-                connection = connect(path, self._table, self._tell)
+                return connect(path, self._table, self._tell, self._seen)
             except (sqlite3.Error, UnicodeDecodeError):
-                if _is_at(path, self._seen):
+                # While this one waited for its turn, another kernel may have mended the file.
+                if is_at(path, self._seen):
                     raise
-                continue
-            # While this one waited for its turn, another kernel may have mended the file.
-            if _is_at(path, self._seen):
-                return connection
-            connection.close()
+
+
+def _made(path: Path) -> os.stat_result:
+    """Which file it is; an empty one is made where there is none."""
+    if not path.exists():
+        sqlite3.connect(path).close()
+    return path.stat()
 
 
 def _is_writable(path: Path) -> bool:
     return all(os.access(one, os.W_OK, effective_ids=_EFFECTIVE) for one in (path, path.parent))
-
-
-def _is_at(path: Path, stat: os.stat_result | None) -> bool:
-    """Whether the file that was seen is still the one of that name; true of one that was not."""
-    return stat is None or (path.exists() and os.path.samestat(path.stat(), stat))
 
 
 def _said(error: Exception) -> str:

@@ -66,7 +66,7 @@ def mend(path: Path, table: Table, seen: os.stat_result | None) -> tuple[int, Pa
     Args:
         path: The file.
         table: What it holds.
-        seen: Which file it was that was damaged; None for whichever.
+        seen: Which file it was that was damaged; None for whichever, if mending it was stopped.
 
     Returns:
         How many records there are, and where the damaged file is; None when there are none, or
@@ -77,7 +77,7 @@ def mend(path: Path, table: Table, seen: os.stat_result | None) -> tuple[int, Pa
     """
     fresh, log = beside(path, ".mended"), beside(path, "-wal")
     with alone_with(path, seen) as file:
-        if file is None:
+        if file is None or (seen is None and not fresh.exists()):  # somebody else has just done it
             return None
         database = _read(file)
         records = newest(
