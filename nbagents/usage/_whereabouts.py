@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Whereabouts", "attribute", "set_whereabouts", "whereabouts"]
+__all__ = ["Whereabouts", "attribute", "in_no_cell", "set_whereabouts", "whereabouts"]
 
 
 class Whereabouts(NamedTuple):
@@ -21,6 +21,7 @@ class Whereabouts(NamedTuple):
 
 _NOWHERE = Whereabouts()
 _attributed: ContextVar[Whereabouts] = ContextVar("nbagents_whereabouts", default=_NOWHERE)
+_no_cell: ContextVar[bool] = ContextVar("nbagents_no_cell", default=False)
 _default: Callable[[], Whereabouts] | None = None
 
 
@@ -41,12 +42,26 @@ def attribute(*, source: str | None = None, cell: int | None = None) -> Iterator
             _attributed.reset(token)
 
 
+@contextmanager
+def in_no_cell() -> Iterator[None]:
+    """Count the requests made inside, and in tasks started inside, for no cell that happens to run.
+
+    A cell that `attribute` names inside holds.
+    """
+    token = _no_cell.set(True)
+    try:
+        yield
+    finally:
+        _no_cell.reset(token)
+
+
 def whereabouts() -> Whereabouts:
     """Who makes the request at hand: as `attribute` says, else as the default function does."""
     said = _attributed.get()
     if _default is None or None not in said:
         return said
-    return _fill(said, _default())
+    default = _default()
+    return _fill(said, default._replace(cell=None) if _no_cell.get() else default)
 
 
 def set_whereabouts(function: Callable[[], Whereabouts]) -> Callable[[], None]:

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from nbagents.usage import Whereabouts, attribute, set_whereabouts, whereabouts
+from nbagents.usage import Whereabouts, attribute, in_no_cell, set_whereabouts, whereabouts
 
 
 @pytest.fixture
@@ -32,6 +32,21 @@ def test_the_default_function_answers_where_nothing_is_attributed():
     assert whereabouts() == ("notebook", 7)
     with attribute(source="ada"):
         assert whereabouts() == ("ada", 7)
+
+
+@pytest.mark.usefixtures("in_cell_seven")
+async def test_what_is_in_no_cell_is_not_in_the_one_that_runs():
+    async def ask():
+        await asyncio.sleep(0)
+        return whereabouts()
+
+    with in_no_cell():
+        task = asyncio.create_task(ask())
+        assert whereabouts() == ("notebook", None)
+        with attribute(source="ada", cell=3):
+            assert whereabouts() == ("ada", 3)
+    assert await task == ("notebook", None)
+    assert whereabouts() == ("notebook", 7)
 
 
 def test_a_default_function_that_was_replaced_does_not_take_the_new_one_away():

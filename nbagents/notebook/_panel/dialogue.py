@@ -28,6 +28,7 @@ from nbagents.notebook._panel.rewind import memory_of, restore, rewind
 from nbagents.notebook._panel.totals import Totals
 from nbagents.notebook._panel.transcript import Transcript, words_for
 from nbagents.tools import synchronous_calls
+from nbagents.usage import in_no_cell
 
 if TYPE_CHECKING:
     from nbagents.messages import FunctionCall
@@ -257,6 +258,7 @@ class Dialogue:
 
     async def _turn(self, agent: ChatAgent, prompt: Prompt) -> None:
         with (
+            in_no_cell(),  # it is the panel's, whichever cell runs meanwhile
             asking(self.approve),
             synchronous_calls(self.call_when_free),
             told_of_waits(self._wait_for),
