@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from nbagents._panels import panel_of
+from nbagents.agents._arguments import check_arguments
 from nbagents.agents._calls import distinct, run_calls
 from nbagents.agents._card import card_bundle
 from nbagents.agents._events import Cleared, TurnEnded, TurnStarted, Watcher, watchers_of
@@ -240,6 +241,8 @@ class ChatAgent:
     async def _turn(
         self, prompt: Prompt, arguments: dict[str, Any], *, streaming: bool
     ) -> AsyncGenerator[Event, None]:
+        method = self.client.create_stream if streaming else self.client.create
+        check_arguments(method, arguments)
         async with self._turns:
             before = await self.model_context.save_state()
             content = prompt if isinstance(prompt, str) else list(prompt)

@@ -18,6 +18,7 @@ from nbagents.messages import (
     UserMessage,
 )
 from nbagents.model_context import UnboundedChatCompletionContext
+from nbagents.models import ReplayChatCompletionClient
 from nbagents.usage import ledger
 from tests.scripted import ScriptedClient
 
@@ -26,11 +27,11 @@ async def _remembered(agent: ChatAgent) -> list[str]:
     return [str(message.content) for message in await agent.model_context.get_messages()]
 
 
-async def _take_turn(agent: ChatAgent, way: str, prompt: str) -> None:
+async def _take_turn(agent: ChatAgent, way: str, prompt: str, **arguments: Any) -> None:
     if way == "ask":
-        await agent.ask(prompt)
+        await agent.ask(prompt, **arguments)
         return
-    async for _ in agent.stream(prompt):
+    async for _ in agent.stream(prompt, **arguments):
         pass
 
 
@@ -38,6 +39,36 @@ async def _take_turn(agent: ChatAgent, way: str, prompt: str) -> None:
 def test_what_is_no_client_is_refused_at_once(client: Any) -> None:
     with pytest.raises(ConfigurationError, match="An agent is of a model client, not of"):
         ChatAgent(client)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        (
+            "timeout",
+            " Arguments of the API go into one of them: extra_create_args={'timeout': ...}.",
+        ),
+        ("tool", " Did you mean tools?"),
+        ("colour", ""),
+    ],
+)
+@pytest.mark.parametrize("way", ["ask", "stream"])
+async def test_an_argument_that_there_is_not_is_named_in_a_line_with_those_there_are(
+    way: str, name: str, hint: str
+) -> None:
+    agent = ChatAgent(ReplayChatCompletionClient(["never"]))
+    with pytest.raises(ConfigurationError) as error:
+        await _take_turn(agent, way, "Hi", **{name: 3})
+    assert str(error.value) == (
+        f"A turn takes no {name!r}; beside the prompt it takes tools, tool_choice, json_output, "
+        f"extra_create_args, cancellation_token.{hint}"
+    )
+    assert not agent.busy
+    assert await _remembered(agent) == []
+
+
+async def test_a_client_that_takes_any_argument_is_given_it() -> None:
+    assert (await ChatAgent(ScriptedClient("Hello")).ask("Hi", colour=3)).text == "Hello"
 
 
 async def test_a_turn_is_remembered_in_the_next() -> None:
