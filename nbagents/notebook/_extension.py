@@ -20,6 +20,7 @@ from nbagents.notebook._heartbeat import keep_interruptible
 from nbagents.notebook._lines import install_lines
 from nbagents.notebook._magics import ChatMagics
 from nbagents.notebook._outputs import watch_outputs
+from nbagents.notebook._unawaited import show_unawaited
 from nbagents.usage import Whereabouts, set_budget, set_whereabouts
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def load(shell: InteractiveShell) -> None:
         install_completer(shell),
         install_lines(shell),
         watch_outputs(shell),
+        show_unawaited(shell),
         keep_interruptible(shell),
         set_whereabouts(lambda: Whereabouts(cell=shell.displayhook.prompt_count)),
         lambda: set_budget(None),

@@ -98,6 +98,12 @@ class ChatMagics(ChatSettings, Magics):
         from nbagents.notebook._panel.widget import ChatPanel
 
         name = _name_on(line, "%chat_panel")
+        if getattr(self.shell, "kernel", None) is None:
+            talk = f"%chat {name} Hello" if name else "%chat Hello"
+            raise ConfigurationError(
+                "A panel is a widget: it needs a notebook, and this is none. Talk in lines: "
+                f"{talk}, or a cell of %%chat."
+            )
         if name:
             return ChatPanel(self.conversations.named(name, self.shell.user_ns))
         client, notices = self.clients.get(self.model)

@@ -98,6 +98,14 @@ def test_a_terminal_shows_json_without_a_fence_and_each_call(server: LoopbackSer
     assert "completion_tokens" in shown
 
 
+def test_a_terminal_says_that_a_panel_needs_a_notebook_and_what_to_use() -> None:
+    shown = _terminal("%load_ext nbagents", "%chat_panel", "%chat_panel tutor")
+    needs = "A panel is a widget: it needs a notebook, and this is none. Talk in lines:"
+    assert f"{needs} %chat Hello, or a cell of %%chat." in shown
+    assert f"{needs} %chat tutor Hello, or a cell of %%chat." in shown
+    assert "Traceback" not in shown
+
+
 def test_a_terminal_shows_a_mistake_in_one_line(server: LoopbackServer) -> None:
     shown = _terminal("%load_ext nbagents", "%chat --bogus hi")
     assert "There is no option --bogus" in shown

@@ -356,6 +356,42 @@ def test_usage_is_a_frame_with_a_row_a_request(kernel: Kernel, server: LoopbackS
     assert shown.text == "1 chat complete True True\n"
 
 
+def test_a_panels_requests_are_its_agents_and_no_cells(
+    kernel: Kernel, server: LoopbackServer
+) -> None:
+    server.will_reply("ok", "ok")
+    kernel.run("import nbagents; nbagents.ledger.clear()")
+    kernel.run("%%chat tutor --new -m gpt-4o\nHi")
+    kernel.run("panel = tutor.panel(); panel.send('Hi'); panel.wait(); panel.close()")
+    shown = kernel.run("frame = %usage\nprint(*frame.source, *frame.cell.isna())")
+    assert shown.text == "tutor tutor False True\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("ask", "<ChatAgent.ask(...) has not begun: put await before it, or call ask_sync(...)>"),
+        ("clear", "<ChatAgent.clear(...) has not begun: put await before it>"),
+    ],
+)
+def test_a_call_that_is_not_awaited_says_what_is_missing(
+    kernel: Kernel, code: str, shown: str
+) -> None:
+    kernel.run("from nbagents import ChatAgent\nfrom nbagents.models import default_client")
+    argument = "'Hi'" if code == "ask" else ""
+    cell = kernel.run(f"forgotten = ChatAgent(default_client()).{code}({argument})\nforgotten")
+    assert cell.of("execute_result")[0]["data"] == {"text/plain": shown}
+    kernel.run("import asyncio, types\ntask = asyncio.create_task(forgotten); task.cancel()")
+    assert kernel.run("print(type(forgotten) is types.CoroutineType)").text == "True\n"
+
+
+def test_a_coroutine_of_the_users_own_is_shown_as_ever(kernel: Kernel) -> None:
+    kernel.run("async def own(): ...")
+    cell = kernel.run("mine = own()\nmine")
+    assert cell.of("execute_result")[0]["data"]["text/plain"].startswith("<coroutine object own")
+    kernel.run("await mine")
+
+
 def test_usage_shows_what_fits_and_the_ledger_has_the_rest(
     kernel: Kernel, server: LoopbackServer
 ) -> None:
