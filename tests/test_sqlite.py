@@ -183,7 +183,7 @@ def test_what_the_log_still_holds_of_older_rows_is_not_taken_for_the_newest(path
     for number in range(200):
         database.put([(f"{number % 50}", f"old {number} " * 500, number, None)])
     assert database._open is not None
-    database._open[2].execute("PRAGMA wal_checkpoint(RESTART)")
+    database._open[-1].execute("PRAGMA wal_checkpoint(RESTART)")
     for number in range(20):
         database.put([(f"{number}", f"new {number} " * 500, number, None)])
     assert rows_in(path, path.with_name(f"{path.name}-wal")) == database.rows()
@@ -243,6 +243,53 @@ def test_a_child_has_a_connection_of_its_own(path: Path) -> None:
         "os._exit(0)\n"
     )
     assert subprocess.run([sys.executable, "-c", forks, str(path)]).returncode == 0
+
+
+def test_what_a_child_writes_when_its_parent_has_closed_the_file_is_kept(path: Path) -> None:
+    forks = (
+        "import os, sys\n"
+        "from nbagents._sqlite import Database, Table\n"
+        "database = Database(sys.argv[1], Table('things', ()))\n"
+        "database.put([('parent',)])\n"
+        "writes, closes = os.pipe(), os.pipe()\n"
+        "if not os.fork():\n"
+        "    database.put([('child',)])\n"
+        "    os.write(writes[1], b'x')\n"
+        "    os.read(closes[0], 1)\n"
+        "    database.put([('child, later',)])\n"
+        "    os._exit(0)\n"
+        "os.read(writes[0], 1)\n"
+        "database.close()\n"
+        "database.put([('parent, later',)])\n"
+        "database.close()\n"
+        "os.write(closes[1], b'x')\n"
+        "assert os.wait()[1] == 0\n"
+        "assert len(database) == 4, database.rows()\n"
+    )
+    assert subprocess.run([sys.executable, "-c", forks, str(path)]).returncode == 0
+
+
+def test_a_process_that_forks_waits_for_its_threads_to_have_written(path: Path) -> None:
+    forks = (
+        "import os, sys, threading\n"
+        "from nbagents._sqlite import Database, Table\n"
+        "database = Database(sys.argv[1], Table('things', ()))\n"
+        "def write(name):\n"
+        "    for number in range(200):\n"
+        "        database.put([(f'{name} {number}',)])\n"
+        "threads = [threading.Thread(target=write, args=(name,)) for name in 'ab']\n"
+        "for thread in threads:\n"
+        "    thread.start()\n"
+        "for number in range(20):\n"
+        "    if not os.fork():\n"
+        "        database.put([(f'child {number}',)])\n"
+        "        os._exit(0)\n"
+        "    assert os.wait()[1] == 0\n"
+        "for thread in threads:\n"
+        "    thread.join()\n"
+        "assert len(database) == 420\n"
+    )
+    assert subprocess.run([sys.executable, "-c", forks, str(path)], timeout=120).returncode == 0
 
 
 def test_a_file_of_a_newer_nbagents_is_refused_and_left_as_it_is(

@@ -18,20 +18,20 @@ _SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
 _PATIENCE = 1.0
 """Seconds to wait for others to close the file."""
 
-_open: Counter[tuple[int, Path]] = Counter()
+_open: Counter[Path] = Counter()
 _turn = threading.RLock()
 
 
 def note_open(path: Path) -> None:
     """Note that this process is about to have a connection to the file."""
     with _turn:
-        _open[os.getpid(), path] += 1
+        _open[path] += 1
 
 
 def note_closed(path: Path) -> None:
     """Note that one of them is closed."""
     with _turn:
-        _open[os.getpid(), path] -= 1
+        _open[path] -= 1
 
 
 def is_at(path: Path, seen: os.stat_result) -> bool:
@@ -58,7 +58,7 @@ def alone_with(path: Path, seen: os.stat_result | None) -> Iterator[int | None]:
     """
     with _turn:
         # Closing the file would let go of the locks of this process's own connections.
-        if _open[os.getpid(), path] > 0 or not path.exists():
+        if _open[path] > 0 or not path.exists():
             yield None
             return
         file = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))

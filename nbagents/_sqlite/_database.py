@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from nbagents._sqlite._alone import is_at, note_closed, note_open
 from nbagents._sqlite._connecting import begun, connect, copy_of
+from nbagents._sqlite._forking import hold_at_forks
 from nbagents._sqlite._mending import beside, mend
 from nbagents._sqlite._records import Record, Row, Table, digest_of, newest, recorded, records_in
 from nbagents._sqlite._schema import code_of, damage, insert, is_damage
@@ -27,7 +28,7 @@ _EFFECTIVE = os.access in os.supports_effective_ids
 
 
 class Database:
-    """One table in a SQLite file, with a connection per process; any thread may use it.
+    """One table in a SQLite file; any thread and any fork may use it.
 
     The write-ahead log lets others read while one writes; what was written stands when the
     process is killed. Damage is told as a `DamagedFileWarning`, and what is left of the records
@@ -40,11 +41,12 @@ class Database:
     """
 
     def __init__(self, path: str | os.PathLike[str], table: Table) -> None:
+        self._lock = threading.Lock()
+        self._open: tuple[Path, sqlite3.Connection] | None = None
         self.path = Path(path).expanduser().absolute()
         self._table = table
-        self._lock = threading.Lock()
-        self._open: tuple[int, Path, sqlite3.Connection] | None = None
         self._seen: os.stat_result | None = None
+        hold_at_forks(self)
 
     def put(self, rows: Iterable[Row]) -> None:
         """Write rows, all or none; one with an id that is there replaces it.
@@ -82,6 +84,15 @@ class Database:
         """Close the file; a later use opens it again."""
         with self._lock:
             self._disconnect()
+
+    def hold(self) -> None:
+        """Close the file, and let no thread use it until it is let go."""
+        self._lock.acquire()
+        self._disconnect()
+
+    def let_go(self) -> None:
+        """Let it be used again."""
+        self._lock.release()
 
     def __len__(self) -> int:
         count = "SELECT count(DISTINCT digest) FROM parts"
@@ -148,8 +159,7 @@ class Database:
         warn(f"The database {self.path} is damaged: {what}.", DamagedFileWarning)
 
     def _connection(self) -> sqlite3.Connection:
-        # A connection must not be carried over a fork.
-        if self._open is None or self._open[0] != os.getpid():
+        if self._open is None:
             path = Path(os.path.realpath(self.path))
             if path.exists() and not path.is_file():
                 raise OSError("it is not a file")
@@ -158,17 +168,18 @@ class Database:
                 self._mend()  # what did it before was stopped
             note_open(path)
             try:
-                self._open = os.getpid(), path, self._connect(path)
+                self._open = path, self._connect(path)
             except BaseException:
                 note_closed(path)
                 raise
-        return self._open[2]
+        return self._open[1]
 
     def _disconnect(self) -> None:
-        if self._open is not None and self._open[0] == os.getpid():
-            self._open[2].close()
-            note_closed(self._open[1])
-        self._open = None
+        if self._open is not None:
+            path, connection = self._open
+            connection.close()
+            note_closed(path)
+            self._open = None
 
     def _connect(self, path: Path) -> sqlite3.Connection:
         if path.exists() and not _is_writable(path):
