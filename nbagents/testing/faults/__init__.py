@@ -21,6 +21,8 @@ from nbagents.testing.faults import (
     _calls,
     _content,
     _ends,
+    _finishes,
+    _not_streamed,
     _shapes,
     _stalls,
     _statuses,
@@ -30,7 +32,11 @@ from nbagents.testing.faults._fault import Deadline, Fault, Group, Outcome
 
 __all__ = ["FAULTS", "Deadline", "Fault", "Group", "Outcome", "fault_named"]
 
-_MODULES = (_streams, _shapes, _calls, _again, _ends, _stalls, _content, _statuses, _bodies)
+_MODULES = (
+    *(_streams, _finishes, _not_streamed, _shapes, _calls, _again),
+    *(_ends, _stalls, _content),
+    *(_statuses, _bodies),
+)
 
 FAULTS: Mapping[str, Fault] = MappingProxyType(
     {fault.name: fault for module in _MODULES for fault in module.faults()}

@@ -96,32 +96,29 @@ def _json() -> Iterator[_Case]:
 
 
 def _types() -> Iterator[_Case]:
-    def event(what: str, said: Any) -> _Case:
-        return (
-            f"type_{what}",
-            f"the wrong type: {what.replace('_', ' ')}",
-            plain(*START, said, DONE),
-            _PROTOCOL,
-        )
-
-    yield event("chunk_as_number", 7)
-    yield event("chunk_as_list", [])
-    yield event("chunk_as_null", None)
-    yield event("chunk_as_text", "text")
-    yield event("choices_as_object", {"choices": {"delta": {}}})
-    yield event("choices_as_text", {"choices": "none"})
-    yield event("choice_as_text", {"choices": ["none"]})
-    yield event("delta_as_text", _choice(delta="text"))
-    yield event("delta_as_list", _choice(delta=[1]))
-    yield event("content_as_number", _delta(content=7))
-    yield event("content_as_object", _delta(content={"text": "x"}))
-    yield event("content_part_as_number", _delta(content=[7]))
-    yield event("refusal_as_number", _delta(refusal=7))
-    yield event("calls_as_object", _delta(tool_calls={"id": "c1"}))
-    yield event("call_as_text", _delta(tool_calls=["add"]))
-    yield event("call_id_as_number", _delta(tool_calls=[{"id": 7, "function": {"name": "add"}}]))
-    yield event("function_as_text", _delta(tool_calls=[{"function": "add"}]))
-    yield event("function_name_as_list", _delta(tool_calls=[{"function": {"name": ["add"]}}]))
+    wrong: dict[str, Any] = {
+        "chunk_as_number": 7,
+        "chunk_as_list": [],
+        "chunk_as_null": None,
+        "chunk_as_text": "text",
+        "choices_as_object": {"choices": {"delta": {}}},
+        "choices_as_text": {"choices": "none"},
+        "choice_as_text": {"choices": ["none"]},
+        "delta_as_text": _choice(delta="text"),
+        "delta_as_list": _choice(delta=[1]),
+        "content_as_number": _delta(content=7),
+        "content_as_object": _delta(content={"text": "x"}),
+        "content_part_as_number": _delta(content=[7]),
+        "refusal_as_number": _delta(refusal=7),
+        "calls_as_object": _delta(tool_calls={"id": "c1"}),
+        "call_as_text": _delta(tool_calls=["add"]),
+        "call_id_as_number": _delta(tool_calls=[{"id": 7, "function": {"name": "add"}}]),
+        "function_as_text": _delta(tool_calls=[{"function": "add"}]),
+        "function_name_as_list": _delta(tool_calls=[{"function": {"name": ["add"]}}]),
+    }
+    for name, event in wrong.items():
+        what = f"the wrong type: {name.replace('_', ' ')}"
+        yield f"type_{name}", what, plain(*START, event, DONE), _PROTOCOL
     odd = {
         **chunk(),
         "id": 7,

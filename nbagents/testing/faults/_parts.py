@@ -16,17 +16,21 @@ __all__ = [
     "ELSEWHERE",
     "END",
     "EVENTS",
+    "GZIP",
     "HEAD",
     "HELLO",
     "KEY_HINT",
     "SAID",
     "START",
+    "STOP",
     "STREAM",
+    "STREAM_HEADER",
     "USAGE",
     "WHOLE",
     "answer",
     "call",
     "calls",
+    "cut",
     "data",
     "failed",
     "gzipped",
@@ -38,6 +42,8 @@ __all__ = [
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 STREAM = {"content-type": "text/event-stream"}
+STREAM_HEADER = b"content-type: text/event-stream\r\n"
+GZIP = {**STREAM, "content-encoding": "gzip"}
 HELLO = "Hello wörld 😀."
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
 DONE = "[DONE]"
@@ -53,7 +59,8 @@ def usage(**more: Any) -> dict[str, Any]:
 
 
 START: tuple[Any, ...] = (chunk("", role="assistant"), chunk("Hello "), chunk("wörld 😀."))
-END: tuple[Any, ...] = (chunk(None, "stop"), usage(), DONE)
+STOP = chunk(None, "stop")
+END: tuple[Any, ...] = (STOP, usage(), DONE)
 EVENTS: tuple[Any, ...] = (*START, *END)
 
 WHOLE = Outcome(HELLO, usage=(7, 3))
@@ -82,6 +89,11 @@ def sent(*steps: bytes | float, **changes: Any) -> ScriptedReply:
 def plain(*events: Mapping[str, Any] | str, **changes: Any) -> ScriptedReply:
     """An event stream of these events, one packet each."""
     return sent(*(lines(event) for event in events), **changes)
+
+
+def cut(body: bytes, size: int) -> list[bytes]:
+    """A body in pieces of that size."""
+    return [body[start : start + size] for start in range(0, len(body), size)]
 
 
 def answer(status: int, body: bytes | str | Any, **headers: str) -> ScriptedReply:

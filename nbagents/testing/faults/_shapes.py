@@ -15,6 +15,7 @@ from nbagents.testing.faults._parts import (
     HELLO,
     SAID,
     START,
+    STOP,
     USAGE,
     WHOLE,
     plain,
@@ -22,7 +23,6 @@ from nbagents.testing.faults._parts import (
 
 __all__ = ["faults"]
 
-_STOP = chunk(None, "stop")
 _THOUGHT = Outcome(HELLO, thought="Let me see.", usage=(7, 3))
 
 
@@ -61,7 +61,7 @@ def _servers() -> Iterator[_Case]:
         [
             *({**each, "provider": "Acme"} for each in START),
             {
-                **_with(_STOP, native_finish_reason="STOP"),
+                **_with(STOP, native_finish_reason="STOP"),
                 "usage": {**USAGE, "cost": 1e-5, "is_byok": False},
             },
             DONE,
@@ -77,7 +77,7 @@ def _servers() -> Iterator[_Case]:
                     **each,
                     "usage": {"prompt_tokens": 7, "completion_tokens": n, "total_tokens": 7 + n},
                 }
-                for n, each in enumerate([*START, _with(_STOP, stop_reason=None)])
+                for n, each in enumerate([*START, _with(STOP, stop_reason=None)])
             ),
             DONE,
         ],
@@ -120,7 +120,7 @@ def _servers() -> Iterator[_Case]:
         [
             _delta(role="assistant", content=None),
             *START[1:],
-            {**_STOP, "timings": {"prompt_n": 7}},
+            {**STOP, "timings": {"prompt_n": 7}},
             {**chunk(), "choices": [], "usage": USAGE},
             DONE,
         ],
@@ -171,87 +171,58 @@ def _reasoning() -> Iterator[_Case]:
 
 
 def _usage() -> Iterator[_Case]:
-    yield "no_usage", "nobody reports usage", [*START, _STOP, DONE], SAID
-    yield (
-        "usage_null",
-        "usage is null in every chunk",
-        [*({**each, "usage": None} for each in (*START, _STOP)), DONE],
-        SAID,
-    )
+    alone = {**chunk(), "choices": [], "usage": USAGE}
+    zeros = {**alone, "usage": dict.fromkeys(USAGE, 0)}
+    half: dict[str, Any] = {"prompt_tokens": 7}
+    odd = {"prompt_tokens": "7", "completion_tokens": -3}
+    for name, what, end in (
+        ("usage_before_the_end", "usage in a chunk before the finish reason", (alone, STOP)),
+        ("usage_on_the_end", "usage on the finish chunk", ({**STOP, "usage": USAGE},)),
+        (
+            "usage_in_the_choice",
+            "usage inside the choice, as Moonshot sends it",
+            (_with(STOP, usage=USAGE),),
+        ),
+        (
+            "usage_of_groq",
+            "usage in x_groq",
+            ({**STOP, "x_groq": {"id": "1", "usage": USAGE}},),
+        ),
+        ("usage_zero_at_last", "zeros after the real usage", (*END[:-1], zeros)),
+    ):
+        yield name, what, [*START, *end, DONE], WHOLE
     yield (
         "usage_at_first",
         "usage in the first chunk",
-        [{**START[0], "usage": USAGE}, *START[1:], _STOP, DONE],
+        [{**START[0], "usage": USAGE}, *START[1:], STOP, DONE],
         WHOLE,
     )
+    for name, what, end in (
+        ("no_usage", "nobody reports usage", (STOP,)),
+        ("usage_half", "usage of the prompt alone", ({**STOP, "usage": half},)),
+        ("usage_odd", "usage that is no usage", ({**STOP, "usage": odd},)),
+    ):
+        yield name, what, [*START, *end, DONE], SAID
     yield (
-        "usage_before_the_end",
-        "usage in a chunk before the finish reason",
-        [*START, {**chunk(), "choices": [], "usage": USAGE}, _STOP, DONE],
-        WHOLE,
-    )
-    yield (
-        "usage_on_the_end",
-        "usage on the finish chunk",
-        [*START, {**_STOP, "usage": USAGE}, DONE],
-        WHOLE,
-    )
-    yield (
-        "usage_in_the_choice",
-        "usage inside the choice, as Moonshot sends it",
-        [*START, _with(_STOP, usage=USAGE), DONE],
-        WHOLE,
-    )
-    yield (
-        "usage_of_groq",
-        "usage in x_groq",
-        [*START, {**_STOP, "x_groq": {"id": "1", "usage": USAGE}}, DONE],
-        WHOLE,
-    )
-    yield (
-        "usage_half",
-        "usage of the prompt alone",
-        [*START, {**_STOP, "usage": {"prompt_tokens": 7}}, DONE],
+        "usage_null",
+        "usage is null in every chunk",
+        [*({**each, "usage": None} for each in (*START, STOP)), DONE],
         SAID,
-    )
-    yield (
-        "usage_odd",
-        "usage that is no usage",
-        [*START, {**_STOP, "usage": {"prompt_tokens": "7", "completion_tokens": -3}}, DONE],
-        SAID,
-    )
-    yield (
-        "usage_zero_at_last",
-        "zeros after the real usage",
-        [*EVENTS[:-1], {**chunk(), "choices": [], "usage": dict.fromkeys(USAGE, 0)}, DONE],
-        WHOLE,
     )
 
 
 def _choices() -> Iterator[_Case]:
     other = {"index": 1, "delta": {"content": "never"}, "finish_reason": "stop"}
-    yield (
-        "second_choice",
-        "another choice in chunks of its own",
-        [*START, {**chunk(), "choices": [other]}, *END],
-        WHOLE,
-    )
+    for name, what, choices in (
+        ("second_choice", "another choice in chunks of its own", [other]),
+        ("empty_choices", "chunks without choices between the others", []),
+        ("choices_null", "choices is null in a chunk", None),
+    ):
+        yield name, what, [*START, {**chunk(), "choices": choices}, *END], WHOLE
     yield (
         "two_choices_a_chunk",
         "another choice before the first in every chunk",
         [*({**each, "choices": [other, *each["choices"]]} for each in START), *END],
-        WHOLE,
-    )
-    yield (
-        "empty_choices",
-        "chunks without choices between the others",
-        [*START, {**chunk(), "choices": []}, *END],
-        WHOLE,
-    )
-    yield (
-        "choices_null",
-        "choices is null in a chunk",
-        [*START, {**chunk(), "choices": None}, *END],
         WHOLE,
     )
 
