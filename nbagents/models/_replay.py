@@ -48,6 +48,10 @@ class ReplayChatCompletionClient(PublicClient):
 
     Tokens are counted as words, and marked as estimated. A stream gives a text word by word.
 
+    A text costs nothing: it is marked as cached, unless `set_cached_bool_value` says no. A
+    `CreateResult` is given as it is, and costs what it says: nothing where it is ``cached``, else
+    its ``usage`` at the price of its ``model``, which is not known where it names none.
+
     Args:
         chat_completions: The replies. A text becomes a `CreateResult` that ends with ``"stop"``;
             an exception is raised.

@@ -18,6 +18,7 @@ from nbagents.messages import (
     UserMessage,
 )
 from nbagents.models import ChatCompletionClient, ReplayChatCompletionClient
+from nbagents.prices import cost_usd
 from nbagents.usage import ledger
 
 PROMPT = [UserMessage(content="three short words", source="user")]
@@ -51,6 +52,14 @@ async def test_a_text_ends_with_stop_and_counts_its_words() -> None:
     result = await ReplayChatCompletionClient(["four words of reply"]).create(PROMPT)
     assert (result.finish_reason, result.cached) == ("stop", True)
     assert result.usage == RequestUsage(3, 4, estimated=True)
+
+
+async def test_a_text_costs_nothing_and_a_result_what_it_says() -> None:
+    priced = CALLS.model_copy(update={"model": "gpt-4.1-mini"})
+    kept = priced.model_copy(update={"cached": True})
+    client = ReplayChatCompletionClient(["one", CALLS, priced, kept])
+    costs = [(await client.create(PROMPT)).cost for _ in range(4)]
+    assert costs == [0.0, None, cost_usd("gpt-4.1-mini", 30, 5), 0.0]
 
 
 async def test_a_stream_gives_words_that_join_to_the_reply_and_last_the_result() -> None:
