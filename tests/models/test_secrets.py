@@ -121,6 +121,14 @@ async def sent_after(client: Any, server: Server, monkeypatch: Any, **variables:
     return headers.get("authorization") or headers["api-key"]
 
 
+async def sent_to_azure_after(monkeypatch: Any, **variables: str) -> str:
+    """How a client of Azure's signs in that was made before these variables were set."""
+    with Server(answer(200, completion())) as server:
+        azure: dict[str, Any] = {"azure_endpoint": server.url, "api_version": "1"}
+        async with AzureOpenAIChatCompletionClient(model="gpt-4o", **azure) as client:
+            return await sent_after(client, server, monkeypatch, **variables)
+
+
 class TestAKeyThatIsSetAnew:
     """`os.environ["OPENAI_API_KEY"] = ...` in a cell is for the agents of earlier cells, too."""
 
@@ -183,21 +191,14 @@ class TestAKeyThatIsSetAnew:
 
     async def test_counts_for_azure_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AZURE_OPENAI_API_KEY", "wrong-key-1234")
-        with Server(answer(200, completion())) as server:
-            azure: dict[str, Any] = {"azure_endpoint": server.url, "api_version": "1"}
-            async with AzureOpenAIChatCompletionClient(model="gpt-4o", **azure) as client:
-                right = {"AZURE_OPENAI_API_KEY": "right-key-5678"}
-                assert await sent_after(client, server, monkeypatch, **right) == "right-key-5678"
+        right = {"AZURE_OPENAI_API_KEY": "right-key-5678"}
+        assert await sent_to_azure_after(monkeypatch, **right) == "right-key-5678"
 
     @pytest.mark.skipif(OLD_SDK, reason="the SDK itself reads the variable, once")
     async def test_so_does_a_token(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AZURE_OPENAI_AD_TOKEN", "old-token-1234")
-        with Server(answer(200, completion())) as server:
-            azure: dict[str, Any] = {"azure_endpoint": server.url, "api_version": "1"}
-            async with AzureOpenAIChatCompletionClient(model="gpt-4o", **azure) as client:
-                new = {"AZURE_OPENAI_AD_TOKEN": "new-token-5678"}
-                sent = await sent_after(client, server, monkeypatch, **new)
-        assert sent == "Bearer new-token-5678"
+        new = {"AZURE_OPENAI_AD_TOKEN": "new-token-5678"}
+        assert await sent_to_azure_after(monkeypatch, **new) == "Bearer new-token-5678"
 
 
 def test_a_client_says_its_model() -> None:
