@@ -513,6 +513,26 @@ def test_what_a_killed_process_left_in_the_log_is_read_where_nothing_may_be_writ
     database.close()
 
 
+def test_what_others_are_writing_is_not_taken_for_damage_where_nothing_may_be_written(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.close()
+    whole, half = path.read_bytes(), bytearray(path.read_bytes())
+    half[PAGE : PAGE + 8] = bytes(8)
+    path.write_bytes(half)
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    usual = _connecting._check
+
+    def check(*arguments: Any) -> None:
+        try:
+            usual(*arguments)
+        finally:
+            path.write_bytes(whole)  # they have
+
+    monkeypatch.setattr(_connecting, "_check", check)
+    assert database.rows() == [*ROWS, LONG]
+
+
 def test_what_is_no_file_is_told_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path, Path(os.devnull)):

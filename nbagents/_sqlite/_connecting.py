@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import closing
 from pathlib import Path
 from typing import TypeAlias
@@ -32,6 +32,9 @@ Tell: TypeAlias = Callable[[str], None]
 
 _PATIENCE = 15.0
 """Seconds to wait while another process writes."""
+
+_LOOKS = 5
+"""How often a file that cannot be locked is looked at when it changes meanwhile."""
 
 _CHECKED = 64 * 2**20
 """Bytes up to which a file is checked as a whole when it is opened: some 0.2 s."""
@@ -79,17 +82,16 @@ def copy_of(path: Path, table: Table, tell: Tell) -> sqlite3.Connection:
         ConfigurationError: It is of a newer nbagents.
         sqlite3.Error: It holds something else.
     """
-    records = newest(records_in(path.read_bytes() + bytes_of(beside(path, "-wal"))))
-    with closing(sqlite3.connect(f"file:{quote(str(path))}?immutable=1", uri=True)) as stored:
-        stored.text_factory = _text
-        try:
-            if examine(stored, table, may_be_older=False) == "ours":
-                _check(stored, path)
-                if {digest for [digest] in stored.execute("SELECT digest FROM parts")} - {*records}:
-                    raise damage("the checksum of a record does not agree")
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            if not is_damage(error) or not records:
-                raise
+    for _ in range(_LOOKS):
+        stored = _stored(path)
+        records = newest(records_in(stored))
+        error = _wrong_with(path, table, records)
+        if error is None or (is_quiet := stored == _stored(path)):
+            break
+    if error is not None:
+        if not (is_damage(error) and records):
+            raise error
+        if is_quiet:
             tell(f"{len(records)} records can be read")
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     with connection:
@@ -97,6 +99,27 @@ def copy_of(path: Path, table: Table, tell: Tell) -> sqlite3.Connection:
         insert(connection, records.values())
     connection.execute("PRAGMA query_only=ON")
     return connection
+
+
+def _stored(path: Path) -> bytes:
+    """All bytes, of the log first: what is taken over from it meanwhile is in the file then."""
+    log = beside(path, "-wal")
+    return bytes_of(log) + path.read_bytes() + bytes_of(log)
+
+
+def _wrong_with(path: Path, table: Table, records: Container[str]) -> Exception | None:
+    """What is wrong with the file, or seems so while somebody writes; None when nothing is."""
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?immutable=1", uri=True)) as stored:
+        stored.text_factory = _text
+        try:
+            if examine(stored, table, may_be_older=False) == "ours":
+                _check(stored, path)
+                digests = stored.execute("SELECT digest FROM parts")
+                if any(digest not in records for [digest] in digests):
+                    return damage("the checksum of a record does not agree")
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            return error
+    return None
 
 
 def begun(connection: sqlite3.Connection) -> sqlite3.Connection:
