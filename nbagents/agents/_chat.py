@@ -10,24 +10,23 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from nbagents._panels import panel_of
 from nbagents.agents._arguments import check_arguments
-from nbagents.agents._calls import distinct, run_calls
+from nbagents.agents._calls import run_calls
 from nbagents.agents._card import card_bundle
 from nbagents.agents._events import Cleared, TurnEnded, TurnStarted, Watcher, watchers_of
 from nbagents.agents._hosted import as_tool, register
 from nbagents.agents._limits import TurnLimits, TurnMeter
+from nbagents.agents._replies import as_message, next_reply
 from nbagents.agents._saving import LONGEST_NAME, SavedAgent, at_once
 from nbagents.agents._turns import turns_of
-from nbagents.errors import ConfigurationError, ProtocolError
+from nbagents.errors import ConfigurationError
 from nbagents.loop import run
 from nbagents.messages import (
     AssistantMessage,
     CreateResult,
     FunctionExecutionResultMessage,
     Image,
-    LLMMessage,
     RequestUsage,
     StreamChunk,
-    SystemMessage,
     UserMessage,
 )
 from nbagents.model_context import (
@@ -35,11 +34,10 @@ from nbagents.model_context import (
     ChatCompletionContext,
     ChatCompletionContextState,
 )
-from nbagents.models import ChatCompletionClient, ReplyStream, through
+from nbagents.models import ChatCompletionClient, ReplyStream
 from nbagents.runtime import AgentRuntime, AgentType
 from nbagents.tools import FunctionTool, Tool, tools_from
 from nbagents.tools._approval import Approve
-from nbagents.usage import attribute
 
 if TYPE_CHECKING:
     from nbagents.notebook._panel.widget import ChatPanel
@@ -273,7 +271,7 @@ class ChatAgent:
         token = arguments.get("cancellation_token")
         used = _Used()
         while True:
-            async with aclosing(self._reply(arguments, streaming=streaming)) as events:
+            async with aclosing(next_reply(self, arguments, streaming=streaming)) as events:
                 while (event := await meter.next(events)) is not None:
                     if isinstance(event, CreateResult):
                         result = event
@@ -281,7 +279,7 @@ class ChatAgent:
                         yield event
             used.add(result)
             self._used.add(result)
-            reply = self._as_message(result)
+            reply = as_message(self, result)
             await self.model_context.add_message(reply)
             if isinstance(reply.content, str):
                 yield result.of_turn(used.total, used.cost)
@@ -299,43 +297,6 @@ class ChatAgent:
                 answers = await meter.wait(results)
             await self.model_context.add_message(answers)
             yield answers
-
-    async def _reply(
-        self, arguments: dict[str, Any], *, streaming: bool
-    ) -> AsyncGenerator[StreamChunk | CreateResult, None]:
-        """One reply of the model: chunks, if it streams, and in any case a result last."""
-        messages = [*self._instructions(), *await self.model_context.get_messages()]
-        client = self._routed()
-        if self.tools:
-            arguments = {"tools": self.tools, **arguments}
-        if not streaming:
-            yield await client.create(messages, **arguments)
-            return
-        result = None
-        async with aclosing(client.create_stream(messages, **arguments)) as events:
-            async for event in events:
-                if isinstance(event, CreateResult):
-                    result = event
-                else:
-                    yield event if isinstance(event, StreamChunk) else StreamChunk(event)
-        if result is None:
-            raise ProtocolError(
-                f"{type(self.client).__name__}.create_stream ended without a CreateResult; "
-                "it must yield one last."
-            )
-        yield result
-
-    def _routed(self) -> ChatCompletionClient:
-        with attribute(source=self.name):
-            return through(self.client)
-
-    def _instructions(self) -> list[LLMMessage]:
-        return [SystemMessage(content=self.system_message)] if self.system_message else []
-
-    def _as_message(self, result: CreateResult) -> AssistantMessage:
-        content = result.content or result.refusal or ""
-        content = content if isinstance(content, str) else distinct(content)
-        return AssistantMessage(content=content, thought=result.thought, source=self.name)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         state = at_once(self.model_context.save_state())
