@@ -12,6 +12,7 @@ from secrets import token_hex
 from nbagents._warnings import warn
 from nbagents.errors import ConfigurationError, DamagedFileWarning
 from nbagents.models._cassette.lines import LAST, line_in
+from nbagents.models._cassette.locks import lock
 from nbagents.models._cassette.tape import shown
 
 __all__ = ["append", "begin_anew", "check_writable"]
@@ -89,23 +90,13 @@ def _held(path: Path) -> Iterator[tuple[int, bool]]:
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0))
         try:
-            locked = _lock(file)
+            locked = lock(file)
             # While we waited, another one may have begun the file anew.
             if not locked or _is_at(path, file):
                 yield file, locked
                 return
         finally:
             os.close(file)
-
-
-def _lock(file: int) -> bool:
-    try:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX)
-    except (ImportError, OSError):  # Windows, or a file system without locks
-        return False
-    return True
 
 
 def _is_at(path: Path, file: int) -> bool:

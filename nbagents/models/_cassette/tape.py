@@ -42,6 +42,7 @@ from nbagents.models._cassette.lines import (
     lines_in,
     record_in,
 )
+from nbagents.models._cassette.locks import whole
 from nbagents.models._cassette.replies import can_be_played
 from nbagents.models._cassette.rules import DEFAULT_RULES, Rule
 from nbagents.models._wire.unicode import mended
@@ -85,7 +86,7 @@ def read_tape(path: Path) -> Tape:
     try:
         if path.exists() and not path.is_file():  # a pipe would let us wait for ever
             raise _unreadable(path, "it is not a file")
-        data = path.read_bytes()
+        data = whole(path)
     except FileNotFoundError:
         return Tape()
     except (OSError, ValueError) as error:  # also NUL in its name

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import random
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -383,3 +385,19 @@ async def test_the_error_that_is_raised_is_left_as_it_is(tmp_path: Path) -> None
     assert str(error) == "http://model.example/v1 says no."
     assert (raised.value.status, raised.value.request_id) == (400, "r-1")
     assert raised.value.__cause__ is cause
+
+
+async def test_half_of_a_record_that_is_being_written_is_waited_for(path: Path) -> None:
+    whole = bytes_of(path)
+    with ThreadPoolExecutor(1) as pool, path.open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(len(whole) - 50)
+        reading = pool.submit(ReplayChatCompletionClient.from_cassette, path)
+        with pytest.raises(TimeoutError):
+            reading.result(timeout=0.1)
+        file.seek(len(whole) - 50)
+        file.write(whole[-50:])
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_UN)
+        client = reading.result()
+    assert (await client.create(say("three"))).content == SAID["three"]
