@@ -19,7 +19,7 @@ from typing import Any, Literal
 from nbagents.notebook._ends import END, LONGEST, end_html
 from nbagents.notebook._outputs import CellOutputs, parent_of
 from nbagents.notebook._pace import Pace
-from nbagents.rendering import STYLE, BlockStream, block_html, escape
+from nbagents.rendering import GROWING, STYLE, Block, BlockStream, block_html, escape
 
 __all__ = ["LiveDisplay"]
 
@@ -27,6 +27,8 @@ PATIENCE = 0.3
 """Seconds without a sign of the model before the cell says that it waits."""
 GLIMPSE = 160
 """Characters of the reasoning that are shown while the model thinks."""
+MOST_KEPT = 3_000
+"""Characters of finished blocks that are sent again with the tail, for it not to leave them."""
 
 
 class LiveDisplay:
@@ -54,6 +56,8 @@ class LiveDisplay:
         self._started = clock()
         self._pace = Pace(clock)
         self._blocks = BlockStream()
+        self._kept: list[str] = []  # blocks that are finished and stand in the tail's output
+        self._painted = 0  # characters of the tail that are shown
         self._new: list[str] = []
         self._due = False
         self._reasoning = ""
@@ -125,15 +129,28 @@ class LiveDisplay:
 
     def _paint_blocks(self, text: str) -> None:
         if not self._slots:
-            self._put(STYLE)
+            self._put(STYLE + GROWING)
             self._open = False
         blocks = self._blocks.feed(text)
         if blocks:
-            self._put("".join(block_html(block, style=False) for block in blocks))
-            self._open = False
+            self._put_finished(blocks)
+        self._painted = len(self._blocks.tail.source)
         tail = self._tail(self._blocks.tail)
         if tail or self._open:  # what an open output says may be over
             self._put(tail)
+
+    def _put_finished(self, blocks: list[Block]) -> None:
+        """Show blocks that are finished, and begin a new output for the tail.
+
+        Where the beginning of the tail is shown with them, as that of a list is until its line
+        is known to be one, they stay together: it would be gone until the next message is shown.
+        """
+        self._kept += blocks
+        together = sum(len(block.source) for block in blocks) < self._painted
+        if not together or sum(map(len, self._kept)) > MOST_KEPT:
+            self._put(self._set(*self._kept))
+            self._open = False
+            self._kept.clear()
 
     def _put_end(self) -> None:
         """Show the end of a long reply, in the place of its last block or of all of it."""
@@ -141,7 +158,8 @@ class LiveDisplay:
         self._put(("" if self._alone else STYLE) + _wrapped(html))
 
     def _tail(self, markdown: str) -> str:
-        html = block_html(markdown, style=False) if markdown.strip() else ""
+        tail = [markdown] if markdown.strip() else []
+        html = self._set(*self._kept, *tail) if self._kept or tail else ""
         if self._thinking:
             glimpse = " ".join(self._reasoning[-GLIMPSE:].split())
             return html + _note(f"thinking\u2026 {glimpse}")
@@ -149,6 +167,13 @@ class LiveDisplay:
             return html + _note(f"\u2026 waits for {self._awaited_shown}")
         waiting = not html and len(self._slots) - self._open < 2  # no block is shown
         return _note(f"\u2026 {self._label}") if waiting else html
+
+    def _set(self, *blocks: str) -> str:
+        part = ""
+        if self._alone:
+            first = len(self._slots) - self._open < 2  # after the style sheet
+            part = "nb-part" if first else "nb-part nb-next"
+        return block_html(*blocks, style=False, part=part)
 
     def _put(self, html: str) -> None:
         """Show ``html`` in the open output, or in a new one."""

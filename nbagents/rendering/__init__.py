@@ -14,9 +14,10 @@ from nbagents.rendering._document import MAX_MARKDOWN
 from nbagents.rendering._html import html_blocks, to_html
 from nbagents.rendering._inert import inert_markdown
 from nbagents.rendering._sections import sections_bundle
-from nbagents.rendering._style import STYLE
+from nbagents.rendering._style import GROWING, STYLE
 
 __all__ = [
+    "GROWING",
     "MAX_MARKDOWN",
     "STATUS_WORDS",
     "STYLE",

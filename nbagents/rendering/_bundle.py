@@ -47,13 +47,14 @@ class Section:
     folded: bool = False
 
 
-def block_html(markdown: str, *, style: bool = True) -> str:
-    """One block of a growing reply, set as `reply_bundle` sets it.
+def block_html(*blocks: str, style: bool = True, part: str = "") -> str:
+    """Blocks of a growing reply, set as `reply_bundle` sets them.
 
-    The style sheet is some 3 KB: in a cell that shows several blocks, send it with the first
-    one only.
+    The style sheet is some 3 KB: in a cell that shows a reply in several outputs, send it with
+    the first one only. ``part`` is a class of `GROWING`.
     """
-    return f"{STYLE if style else ''}{WRAPPER}{to_html(markdown)}</div>"
+    wrapper = WRAPPER.replace("nbagents", f"nbagents {part}", 1) if part else WRAPPER
+    return f"{STYLE if style else ''}{wrapper}{''.join(map(to_html, blocks))}</div>"
 
 
 def reply_bundle(

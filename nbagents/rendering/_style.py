@@ -89,3 +89,14 @@ def _minified(css: str) -> str:
 
 STYLE = f"<style>{_minified(_READABLE).strip()}</style>"
 """The style sheet as HTML; whoever shows several blocks sends it once."""
+
+# JupyterLab has a margin below each output, and margins of two outputs do not become one.
+_GROWING = """
+.nbagents.nb-part.nb-part { margin-bottom: 0; }
+.nbagents.nb-next.nb-next { padding-top: 0;
+  > :is(h3, h4, h5, h6):first-child { margin-top: .5em; }
+}
+"""
+GROWING = f"<style>{_minified(_GROWING).strip()}</style>"
+"""What a reply needs beside `STYLE` while its blocks stand in several outputs: they are as far
+apart as in one. The classes are ``nb-part``, and ``nb-part nb-next`` after the first block."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import tracemalloc
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -280,6 +281,18 @@ def test_a_finished_block_is_never_sent_again() -> None:
     identities = [output["transient"]["display_id"] for output in sent]
     turns = [identity for identity, _ in itertools.groupby(identities)]
     assert len(turns) == len(set(turns)) > 10
+
+
+@pytest.mark.parametrize("rate", [15, 100, 1000])
+def test_no_message_takes_words_away_that_were_shown(rate: float) -> None:
+    lists = "A paragraph of words.\n\n1. an item of a list\n2. and another\n\n- of another list\n\n"
+    shown: dict[str, str] = {}
+    words = []
+    for output in play(lists * 60, rate).outputs:
+        shown[output["transient"]["display_id"]] = output["data"]["text/html"]
+        words.append(sum(len(re.findall(r">[^<>]*\w", html)) for html in shown.values()))
+    assert words == sorted(words)
+    assert len(shown) > 5, "all of it is sent again and again"
 
 
 def test_the_first_words_are_shown_at_once_and_later_ones_ten_times_a_second() -> None:
