@@ -170,6 +170,19 @@ def test_send_is_stop_while_a_reply_streams(room):
     assert room.page.evaluate("document.activeElement.localName") == "textarea"
 
 
+def test_a_press_on_stop_counts_though_the_panel_grows_meanwhile(room):
+    room.mount()
+    room.whole(message("u1", "Go on."), message("a2", status="streaming"), busy=True)
+    button, mouse = room.press("Stop").bounding_box(), room.page.mouse
+    mouse.move(button["x"] + button["width"] / 2, button["y"] + button["height"] / 2)
+    mouse.down()
+    room.tell("blocks", id="a2", part="blocks", start=0, keep=0, html=["<p>word</p>"] * 5)
+    assert room.press("Stop").bounding_box()["y"] > button["y"] + button["height"]
+    mouse.up()
+    assert room.sent("stop") == [{"kind": "stop"}]
+    assert room.see(".nba-status").inner_text() == "Stopping…"
+
+
 def test_up_in_an_empty_composer_edits_the_last_prompt_and_escape_gives_it_up(room):
     room.mount()
     room.whole(
