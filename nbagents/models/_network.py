@@ -9,6 +9,7 @@ and what has come since the last look is one piece.
 from __future__ import annotations
 
 import asyncio
+import re
 import select
 import ssl
 import sys
@@ -26,6 +27,8 @@ T = TypeVar("T")
 _AHEAD = 65_536  # bytes that may wait to be read
 _AT_ONCE = 16_384
 """Bytes that TLS takes from a socket at once: the most that one of its records has."""
+_FINAL = re.compile(rb"^HTTP/\d(?:\.\d)? [2-9]", re.MULTILINE)
+"""Where an answer begins that is not just a word on the way, as 100 (Continue) is."""
 _SECOND_TRY = 0.25
 """Seconds after which a host's next address is tried beside the first: RFC 8305, section 8."""
 
@@ -41,10 +44,13 @@ class Network(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
+        if local_address is not None or socket_options is not None:
+            raise NotImplementedError("no local address and no socket options can be chosen here")
         loop = asyncio.get_running_loop()
-        several = not _is_address(host) and _tries_several(loop)
+        there = host.replace("%25", "%") if ":" in host else host  # in a URL, "%" is written so
+        several = not _is_address(there) and _tries_several(loop)
         options: dict[str, Any] = {"happy_eyeballs_delay": _SECOND_TRY} if several else {}
-        connecting = loop.create_connection(_Buffer, host, port, **options)
+        connecting = loop.create_connection(_Buffer, there, port, **options)
         with _translated(httpcore2.ConnectTimeout, httpcore2.ConnectError):
             transport, buffer = await _within(timeout, connecting)
         return _Stream(transport, buffer)
@@ -71,6 +77,10 @@ class _Stream(httpcore2.AsyncNetworkStream):
             raise httpcore2.ReadError(str(error)) from error
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write it out, unless the other side answers before it has taken it all.
+
+        The HTTP library then reads that answer: a body that is too long, say, is refused early.
+        """
         with _translated(httpcore2.WriteTimeout, httpcore2.WriteError):
             self._buffer.check()
             self._transport.write(buffer)
@@ -78,6 +88,7 @@ class _Stream(httpcore2.AsyncNetworkStream):
                 await _within(timeout, self._buffer.flushed())
 
     async def aclose(self) -> None:
+        self._buffer.abandon()
         self._transport.abort()
         await asyncio.sleep(0)  # in which the socket is closed
 
@@ -97,6 +108,7 @@ class _Stream(httpcore2.AsyncNetworkStream):
 
     async def _shake_hands(self, tls: ssl.SSLContext, host: str | None) -> _Stream:
         loop = asyncio.get_running_loop()
+        host = host and host.partition("%")[0]  # which network leads there is in no certificate
         buffer = _Buffer()  # not the one before: anybody on the way may have written into it
         try:
             self._buffer.check()  # where nobody is there any more, asyncio would wait for ever
@@ -167,13 +179,26 @@ class _Buffer(asyncio.Protocol):
             raise self._error or ConnectionResetError("the connection is closed")
 
     async def flushed(self) -> None:
-        """Wait until what was written has gone out."""
-        self._writer = asyncio.get_running_loop().create_future()
-        try:
-            await self._writer
-        finally:
-            self._writer = None
+        """Wait until what was written has gone out.
+
+        Raises:
+            OSError: The connection is closed, or the other side answers already.
+        """
+        while self.is_held_up:
+            self.check()
+            if _FINAL.search(self._data):
+                raise ConnectionAbortedError("the answer came before the request was sent")
+            self._writer = asyncio.get_running_loop().create_future()
+            try:
+                await self._writer
+            finally:
+                self._writer = None
         self.check()
+
+    def abandon(self) -> None:
+        """What would have come is lost from now on, which is not the same as an end."""
+        if not self._ended:
+            self._error = ConnectionAbortedError("the connection was closed here")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -181,6 +206,7 @@ class _Buffer(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._data += data
         _wake(self._reader)
+        _wake(self._writer)
         # Of TLS something may come before its transport is ours.
         if len(self._data) >= _AHEAD and not self._paused and self._transport is not None:
             self._paused = True
@@ -190,7 +216,7 @@ class _Buffer(asyncio.Protocol):
         self._end()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._error = exc
+        self._error = self._error or exc
         self._end()
 
     def pause_writing(self) -> None:
@@ -225,7 +251,7 @@ def _translated(late: type[Exception], broken: type[Exception]) -> Generator[Non
         yield
     except TimeoutError as error:
         raise late(str(error)) from error
-    except OSError as error:  # of which ssl.SSLError is one
+    except (OSError, UnicodeError) as error:  # of TLS, too; and a host's name may be none
         raise broken(str(error)) from error
 
 

@@ -10,11 +10,13 @@ import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpcore2
 import pytest
 
-from nbagents.models._network import _AHEAD, Network, _Stream
+from nbagents.models._network import _AHEAD, Network, _save_memory, _Stream
 from tests.certificates import tls_for_loopback
 from tests.notebook.streams import unanswering_port
 
@@ -23,7 +25,10 @@ Served = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def connected(
-    serve: Served, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+    serve: Served,
+    tls: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
+    listens: str = "127.0.0.1",
 ) -> AsyncGenerator[httpcore2.AsyncNetworkStream]:
     """A connection to a server that does ``serve`` and closes."""
 
@@ -33,7 +38,7 @@ async def connected(
         finally:
             writer.close()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(handle, listens, 0, ssl=tls)
     async with server:
         stream = await Network().connect_tcp(host, server.sockets[0].getsockname()[1])
         try:
@@ -150,6 +155,97 @@ async def test_what_nobody_reads_does_not_pile_up() -> None:
             await asyncio.sleep(0.2)
         assert len(stream._buffer._data) <= _AHEAD + 256 * 1024
         assert await stream.read(10) == BYTES[1:11]
+
+
+async def test_the_rest_of_what_was_to_come_over_a_connection_closed_here_is_lost_not_ended() -> (
+    None
+):
+    async def speak(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"begun")
+        await go.wait()
+
+    go = asyncio.Event()
+    async with connected(speak) as stream:
+        assert await stream.read(5) == b"begun"
+        await stream.aclose()
+        with pytest.raises(httpcore2.ReadError, match="closed here"):
+            await stream.read(5)
+        go.set()
+
+
+async def test_what_had_ended_before_it_was_closed_is_whole() -> None:
+    async def speak(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"whole")
+
+    async with connected(speak) as stream:
+        assert isinstance(stream, _Stream)
+        while not stream._buffer._ended:  # noqa: ASYNC110 - it is on its way
+            await asyncio.sleep(0.005)
+        await stream.aclose()
+        assert await all_of(stream) == b"whole"
+
+
+async def test_one_that_waits_to_write_is_closed_at_once_all_the_same() -> None:
+    async def read_nothing(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+        await go.wait()
+
+    go = asyncio.Event()
+    async with connected(read_nothing) as stream:
+        hold_little(stream)
+        connection = stream.get_extra_info("socket")
+        writing = asyncio.create_task(stream.write(BYTES))
+        await asyncio.sleep(0)
+        assert not writing.done()
+        await stream.aclose()
+        assert connection.fileno() == -1
+        with pytest.raises(httpcore2.WriteError):
+            await writing
+        go.set()
+
+
+EARLY = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n"
+ON_THE_WAY = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@pytest.mark.parametrize("said", [EARLY, ON_THE_WAY + EARLY])
+async def test_an_answer_that_comes_before_all_is_written_is_read_at_once(said: bytes) -> None:
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for at in range(len(said)):
+            writer.write(said[at : at + 1])
+            await asyncio.sleep(0)
+        await go.wait()  # without reading, and without hanging up
+
+    go = asyncio.Event()
+    async with connected(refuse) as stream, asyncio.timeout(20):
+        hold_little(stream)
+        with pytest.raises(httpcore2.WriteError, match="answer came before"):
+            await stream.write(BYTES)
+        taken = b""
+        while len(taken) < len(said):
+            taken += await stream.read(1000)
+        assert taken == said
+        go.set()
+
+
+async def test_a_word_on_the_way_stops_no_request() -> None:
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(ON_THE_WAY)
+        await writer.drain()
+        await go.wait()
+        assert await reader.readexactly(len(BYTES)) == BYTES
+        writer.write(EARLY)
+
+    go = asyncio.Event()
+    async with connected(speak) as stream:
+        assert isinstance(stream, _Stream)
+        hold_little(stream)
+        writing = asyncio.create_task(stream.write(BYTES))
+        while not stream._buffer.is_ready:  # noqa: ASYNC110 - it is on its way
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0)
+        go.set()
+        await writing
+        assert await all_of(stream) == ON_THE_WAY + EARLY
 
 
 def hold_little(stream: httpcore2.AsyncNetworkStream) -> None:
@@ -280,6 +376,52 @@ async def test_an_idle_connection_that_the_server_closed_is_known_to_be_closed()
         go.set()
         await asyncio.sleep(0.1)
         assert stream.get_extra_info("is_readable")
+
+
+async def test_what_was_said_unasked_is_known_too() -> None:
+    async def speak(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"unasked")
+        await go.wait()
+
+    go = asyncio.Event()
+    async with connected(speak) as stream:
+        assert isinstance(stream, _Stream)
+        while not stream._buffer.is_ready:  # noqa: ASYNC110 - it is on its way
+            await asyncio.sleep(0.005)
+        assert stream.get_extra_info("is_readable")
+        go.set()
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".test", ".test"])
+async def test_a_name_that_is_none_is_one_that_cannot_be_reached(host: str) -> None:
+    with pytest.raises(httpcore2.ConnectError):
+        await Network().connect_tcp(host, 80)
+
+
+@pytest.mark.parametrize("escape", ["%", "%25"])
+async def test_an_address_may_say_by_which_network_it_is_reached(escape: str) -> None:
+    number = next(number for number, name in socket.if_nameindex() if name.startswith("lo"))
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            socket.getaddrinfo(f"::1%{number}", 80)
+    except OSError:
+        pytest.skip("there is no IPv6 here, or it has no such addresses")
+    async with connected(send_bytes, host=f"::1{escape}{number}", listens="::1") as stream:
+        assert await stream.read(4) == BYTES[:4]
+        assert stream.get_extra_info("server_addr")[0] == "::1"
+
+
+@pytest.mark.parametrize("given", [{"local_address": "127.0.0.1"}, {"socket_options": []}], ids=str)
+async def test_what_it_cannot_do_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(NotImplementedError, match="can be chosen here"):
+        await Network().connect_tcp("127.0.0.1", 9, **given)
+
+
+def test_tls_of_another_kind_is_left_as_it_is() -> None:
+    other = SimpleNamespace(_ssl_buffer=b"", max_size=5)
+    _save_memory(other)
+    _save_memory(object())
+    assert vars(other) == {"_ssl_buffer": b"", "max_size": 5}
 
 
 async def test_what_has_come_unseen_by_the_loop_is_known_too() -> None:
