@@ -9,7 +9,6 @@ from contextlib import aclosing, suppress
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
-from urllib.request import getproxies
 
 import httpx2
 
@@ -61,9 +60,18 @@ class GuardedClient(httpx2.AsyncClient):
             mounts={f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")},
             limits=_CONNECTIONS,
             timeout=httpx2.Timeout(None, connect=limits.connect, read=limits.first_byte),
-            transport=_network() if self._networked else transport,
+            transport=transport,
             verify=tls_context() if self._networked else False,
         )
+
+    # The HTTP library asks these for what stands before a server, which it reads in HTTP_PROXY
+    # and the like; should it ask others one day, it takes connections of its own.
+
+    def _init_transport(self, *_: Any, **given: Any) -> httpx2.AsyncBaseTransport:
+        return given.get("transport") or PooledTransport(tls_context(), _CONNECTIONS)
+
+    def _init_proxy_transport(self, proxy: Any, *_: Any, **__: Any) -> httpx2.AsyncBaseTransport:
+        return PooledTransport(tls_context(), _CONNECTIONS, proxy)
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send a request, as the SDK has prepared it."""
@@ -91,7 +99,7 @@ class GuardedClient(httpx2.AsyncClient):
         except TimeoutError as error:
             if not deadline.expired():
                 raise
-            raise _too_late(request, first_byte, patience) from error
+            raise _too_late(request, first_byte, patience, here) from error
         return await _bounded(response, self._bounds) if response.is_error else response
 
     async def _send_within(
@@ -113,19 +121,17 @@ async def _check(request: httpx2.Request) -> None:
     check_allowed(str(request.url))
 
 
-def _network() -> httpx2.AsyncBaseTransport | None:
-    """Our own network; None, for the HTTP library's, where a proxy stands before it."""
-    if not {"http", "https", "all"}.isdisjoint(getproxies()):
-        return None
-    return PooledTransport(tls_context(), _CONNECTIONS)
-
-
-def _too_late(request: httpx2.Request, first_byte: float | None, patience: Patience) -> Exception:
+def _too_late(
+    request: httpx2.Request, first_byte: float | None, patience: Patience, here: Progress
+) -> Exception:
     if patience.over:
         return httpx2.ConnectTimeout("no connection", request=request)
+    what, advice = "did not begin to answer", "Try again"
+    if here.connecting:
+        what, advice = "could not be reached", "Check base_url, the network and its proxy"
     return RequestTimeoutError(
-        f"{request.url.host} did not begin to answer within {first_byte:g} s. Try "
-        "again, or allow more with limits=Limits(first_byte=...).",
+        f"{request.url.host} {what} within {first_byte:g} s. {advice}, or allow more with "
+        "limits=Limits(first_byte=...).",
         retryable=True,
     )
 

@@ -55,10 +55,10 @@ async def test_a_connection_outlives_a_pause_that_the_sdk_would_not_sit_out() ->
             await client.create(HI)
             (home,) = client._direct._connections._of_loop.values()
             pool = home.client._client._transport._pool  # type: ignore[attr-defined]
-            assert pool._keep_alive == KEEP_ALIVE
+            connection = pool._idle[0]._connection
+            assert connection._keepalive_expiry == KEEP_ALIVE
             assert KEEP_ALIVE >= 120
             # Ten times the SDK's 5 seconds go by on the pool's own clock.
-            connection = pool._idle[0]._connection
             connection._expire_at -= 50
             await client.create(HI)
             assert server.connections == 1

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import ssl
+from typing import Any
 
 import httpcore2
+import httpx2
 import pytest
 
 from nbagents.errors import APIConnectionError, RequestError
 from nbagents.messages import LLMMessage, UserMessage
 from nbagents.models import OpenAIChatCompletionClient
 from nbagents.models._network import _Stream
-from nbagents.models._pool import _Pool
+from nbagents.models._pool import PooledTransport, _Pool
 from tests.support import HELLO, Request, Server, answer, completion, stream, text
 
 HI: list[LLMMessage] = [UserMessage(content="hi", source="ada")]
@@ -141,19 +144,62 @@ async def test_one_whose_reply_was_left_is_closed() -> None:
             assert not pool_of(client)._busy
 
 
-@pytest.mark.parametrize("proxied", [False, True])
-async def test_a_proxy_is_reached_by_the_http_librarys_own_pool(
-    proxied: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if proxied:
-        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+async def test_connections_are_made_over_our_own_network() -> None:
     with Server(answer(200, completion("Hello."))) as server:
         async with client_of(server) as client:
             await client.create(HI)
-            pool = pool_of(client)
-            assert isinstance(pool, _Pool) != proxied
-            (connection,) = pool._idle if not proxied else pool.connections  # type: ignore[attr-defined]
-            assert isinstance(connection._connection._network_stream, _Stream) != proxied
+            (connection,) = pool_of(client)._idle
+            assert isinstance(connection._connection._network_stream, _Stream)
+
+
+async def test_without_knowing_whether_anything_came_behind_a_reply_no_connection_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another version of the HTTP library may have it elsewhere."""
+    made = httpcore2.AsyncHTTPConnection.handle_async_request
+
+    async def handle(connection: Any, request: httpcore2.Request) -> httpcore2.Response:
+        response = await made(connection, request)
+        release = type(connection._connection)._response_closed
+
+        async def closed(self: Any) -> None:
+            await release(self)
+            del self._h11_state
+
+        monkeypatch.setattr(type(connection._connection), "_response_closed", closed)
+        return response
+
+    monkeypatch.setattr(httpcore2.AsyncHTTPConnection, "handle_async_request", handle)
+    with Server(answer(200, completion())) as server:
+        async with client_of(server) as client:
+            await client.create(HI)
+            await until_closed(server)
+            assert not pool_of(client)._idle
+
+
+async def test_those_that_are_open_when_closing_is_cancelled_are_closed_all_the_same() -> None:
+    with Server(stream(0.2, *HELLO)) as server:
+        client = client_of(server)
+        await asyncio.gather(*(client.create(HI) for _ in range(4)))
+        pool = pool_of(client)
+        assert len(pool._idle) == 4
+        closing = asyncio.create_task(pool.aclose())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        await until_closed(server)
+        await client.close()
+
+
+async def test_a_transport_can_be_used_as_a_context() -> None:
+    limits = httpx2.Limits(max_keepalive_connections=1)
+    with Server(answer(200, completion())) as server:
+        transport = PooledTransport(ssl.create_default_context(), limits)
+        async with transport, httpx2.AsyncClient(transport=transport) as client:
+            assert (await client.get(server.base_url)).is_success
+            assert server.open_connections == 1
+        await until_closed(server)
 
 
 async def test_what_comes_behind_the_end_of_a_reply_answers_no_other_request() -> None:
