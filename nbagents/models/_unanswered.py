@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import ssl
 from urllib.parse import urlsplit
@@ -27,6 +28,8 @@ _REFUSED = ("refused", "All connection attempts failed", f"[Errno {errno.ECONNRE
 _NOT_MADE = {"UnsupportedProtocol", "InvalidURL", "LocalProtocolError"}
 _NO_ANSWER = {"DecodingError", "TooManyRedirects"}
 _BROKEN = {"TransportError", "APIConnectionError", "OSError", "SSLError", "EndOfStream"}
+_HUNG_UP = re.compile(r"disconnected without|closed connection")
+_BYTES = re.compile(r"""bytearray\(b?(['"].*?)(?:\\r\\n)?(['"])\)""")
 _CUT_OFF = {"RemoteProtocolError", "ReadError", "WriteError", "ConnectionResetError"}
 
 
@@ -63,7 +66,7 @@ def unanswered(error: Exception, base_url: str, *, reading: bool = False) -> NbA
             "on the way."
         )
     if names & _BROKEN:
-        return _broken(host) if reading else _unreachable(error, base_url)
+        return _broken(error, host) if reading else _unreachable(error, base_url)
     return ConfigurationError(
         f"The request could not be made: {type(error).__name__}: {_last_words(error)}. Check the "
         "arguments of the client and of this call."
@@ -75,11 +78,11 @@ def host_in(base_url: str) -> str:
     return urlsplit(base_url).netloc.rpartition("@")[2] or base_url
 
 
-def _broken(host: str) -> IncompleteReplyError:
+def _broken(error: Exception, host: str) -> IncompleteReplyError:
+    wrong = _no_http(error)
+    what = f"{host} sent what is no HTTP ({wrong})" if wrong else f"The connection to {host} broke"
     return IncompleteReplyError(
-        f"The connection to {host} broke in the middle of the reply; .partial has what came. Run "
-        "it again.",
-        retryable=True,
+        f"{what} in the middle of the reply; .partial has what came. Run it again.", retryable=True
     )
 
 
@@ -99,11 +102,28 @@ def _why(error: Exception, base_url: str) -> tuple[str, str]:
         return f"does not agree on TLS ({_last_words(error)})", _advice_on_silence(base_url)
     if any(sign in words for sign in _REFUSED):
         return "refuses connections", _advice_on_start(base_url)
-    if any(isinstance(each, socket.gaierror) for each in causes) or "Name or service" in words:
+    if (
+        any(isinstance(each, socket.gaierror | UnicodeError) for each in causes)
+        or "Name or service" in words
+    ):
         return "is not known to this network", _advice_on_name(base_url)
+    wrong = _no_http(error)
+    if wrong:
+        if wrong.startswith("illegal status line"):  # which may have been TLS
+            return f"sent what is no HTTP ({wrong})", _advice_on_silence(base_url)
+        return f"sent what is no HTTP ({wrong})", "Check the server, and any proxy on the way."
     if any(type(each).__name__ in _CUT_OFF for each in causes):
         return "ended the connection without an answer", _advice_on_silence(base_url)
     return "could not be reached", "Check base_url and the network."
+
+
+def _no_http(error: Exception) -> str:
+    """What the server sent that HTTP does not know; "" where it sent nothing, or hung up."""
+    for each in family(error):
+        if type(each).__name__ == "RemoteProtocolError" and not _HUNG_UP.search(str(each)):
+            said = _BYTES.sub(r"\1\2", one_line(str(each), 160)).rstrip(".")
+            return said.replace("illegal request line", "illegal status line")  # it is an answer
+    return ""
 
 
 def _advice_on_start(base_url: str) -> str:

@@ -15,6 +15,7 @@ from nbagents.errors import (
     ConfigurationError,
     ContentFilterError,
     ContextLengthError,
+    IncompleteReplyError,
     ModelNotFoundError,
     NbAgentsError,
     QuotaExceededError,
@@ -27,7 +28,8 @@ from nbagents.messages import LLMMessage, UserMessage
 from nbagents.models._failures import Failures
 from nbagents.models._limits import Limits
 from nbagents.models._openai import OpenAIChatCompletionClient
-from tests.support import Handler, Server, answer, completion, refusal, stream, text
+from tests.notebook.streams import unanswering_port
+from tests.support import Handler, Server, answer, completion, refusal, silence, stream, text
 
 HI: list[LLMMessage] = [UserMessage(content="hi", source="ada")]
 KEY = "weird/Key+of-nobody.42"
@@ -387,6 +389,93 @@ class TestTheWayThere:
                 each.close()
         assert isinstance(error, RequestTimeoutError)
         assert "limits=Limits(connect=" in str(error)
+
+    async def test_the_answer_takes_too_long_or_even_the_connection(self) -> None:
+        limits = Limits(connect=None, first_byte=0.2)
+        with unanswering_port() as full, Server(silence()) as server:
+            for base_url, said in (
+                (f"http://127.0.0.1:{full}/v1", "could not be reached within 0.2 s"),
+                (server.base_url, "did not begin to answer within 0.2 s"),
+            ):
+                async with client_at(base_url, limits=limits) as client:
+                    with pytest.raises(RequestTimeoutError, match=said) as caught:
+                        await anext(client.create_stream(HI))
+                assert checked(caught.value)
+
+    @pytest.mark.parametrize("base_url", ["http://a..test/v1", f"https://{'a' * 64}.test/v1"])
+    async def test_the_name_is_none(self, base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("NBAGENTS_REQUESTS")
+        error = await self.error_at(base_url)
+        assert isinstance(error, APIConnectionError)
+        assert "is not known to this network. Check base_url for a typing error." in str(error)
+
+    @pytest.mark.parametrize(
+        ("header", "said"),
+        [
+            ("content-length: many", "bad Content-Length"),
+            ("content-length: -5", "bad Content-Length"),
+            ("content-length: 5\r\ncontent-length: 9", "conflicting Content-Length headers"),
+            ("transfer-encoding: zipped", "Only Transfer-Encoding: chunked is supported"),
+            ("transfer-encoding: chunked\r\ntransfer-encoding: chunked", "Transfer-Encoding"),
+            ("no header", "illegal header line: 'no header'"),
+        ],
+    )
+    async def test_a_header_of_the_answer_is_wrong(self, header: str, said: str) -> None:
+        async def wrong(_: Any, writer: Any) -> None:
+            writer.write(f"HTTP/1.1 200 OK\r\n{header}\r\n\r\n".encode())
+
+        error = await failure(wrong)
+        assert isinstance(error, APIConnectionError)
+        assert "sent what is no HTTP (" in str(error)
+        assert said in str(error)
+        assert str(error).endswith(" Check the server, and any proxy on the way.")
+
+    async def test_the_answer_is_none(self) -> None:
+        async def greet(_: Any, writer: Any) -> None:
+            writer.write(b"220 mail.test ESMTP\r\n\r\n")
+
+        error = await failure(greet)
+        assert "sent what is no HTTP (illegal status line: '220 mail.test ESMTP')" in str(error)
+        assert "if the server speaks TLS" in str(error)
+
+    async def test_a_piece_of_the_reply_is_wrong(self) -> None:
+        async def wrong(_: Any, writer: Any) -> None:
+            said = text("Hello")
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n")
+            writer.write(b"transfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(said), said))
+            writer.write(b"many\r\n")
+
+        error = await failure(wrong)
+        assert isinstance(error, IncompleteReplyError)
+        assert error.partial == "Hello"
+        assert "sent what is no HTTP (illegal chunk header: 'many')" in str(error)
+
+    async def test_it_hangs_up_in_the_middle_of_a_chunk(self) -> None:
+        error = await failure(stream(text("Hello"), None))
+        assert isinstance(error, IncompleteReplyError)
+        assert "The connection to 127.0.0.1:" in str(error)
+
+    async def test_a_request_that_is_too_long_is_refused_while_it_is_sent(self) -> None:
+        """The server reads no more of it, and does not hang up either."""
+        refused = asyncio.Event()
+
+        async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            said = b'{"error": {"message": "Shorter, please."}}'
+            length = b"content-length: %d" % len(said)
+            writer.write(b"HTTP/1.1 413 Too Large\r\n%b\r\n\r\n%b" % (length, said))
+            await refused.wait()
+            writer.transport.abort()
+
+        server = await asyncio.start_server(refuse, "127.0.0.1", 0, limit=1000)
+        long: list[LLMMessage] = [UserMessage(content="long " * 5_000_000, source="ada")]
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            async with client_at(f"http://127.0.0.1:{port}/v1") as client:
+                with pytest.raises(NbAgentsError, match="answered 413: Shorter, please") as caught:
+                    await client.create(long)
+            refused.set()
+        assert checked(caught.value)
 
     async def test_an_argument_that_is_not_json(self) -> None:
         async with client_at("http://127.0.0.1:9/v1") as client:
