@@ -92,6 +92,22 @@ IMPORTS = [
 ]
 
 
+def test_each_trial_is_named_where_the_promises_are() -> None:
+    text = (DOCS / "promises.md").read_text(encoding="utf-8")
+    trials = (ROOT / "tests" / "torture" / "trials").glob("[a-z]*.py")
+    assert {file.stem for file in trials} - set(re.findall(r"`(\w+)`", text)) == {"secrets"}
+    assert "python -m tests.torture secrets" in text
+
+
+@pytest.mark.parametrize("page", ["architecture.md", "promises.md"])
+def test_the_files_that_a_page_names_are_there(page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    named = re.findall(r"`((?:\w+/)+(?:\w+\.py)?)`", text)
+    homes = ROOT, ROOT / "nbagents"
+    assert len(named) > 2
+    assert [name for name in named if not any((home / name).exists() for home in homes)] == []
+
+
 def test_the_port_guide_has_a_row_for_each_place_that_names_come_from() -> None:
     assert len(IMPORTS) > 70
     assert {home for home, _ in IMPORTS} == {
