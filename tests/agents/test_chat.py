@@ -119,7 +119,8 @@ async def test_leaving_a_stream_undoes_the_turn_and_closes_the_clients_stream() 
     stream = agent.stream("Count.")
     async for _ in stream:
         break
-    await asyncio.sleep(0.05)
+    while not client.closed_streams:  # noqa: ASYNC110 - it is a number
+        await asyncio.sleep(0.001)
     assert client.closed_streams == 1
     assert await _remembered(agent) == []
 

@@ -201,10 +201,11 @@ async def test_a_turn_that_would_cost_too_much_is_stopped() -> None:
 
 
 async def test_cancelling_a_turn_cancels_its_tools() -> None:
-    cancelled = asyncio.Event()
+    begun, cancelled = asyncio.Event(), asyncio.Event()
 
     async def forever() -> None:
         """Never end."""
+        begun.set()
         try:
             await asyncio.sleep(60)
         finally:
@@ -212,7 +213,7 @@ async def test_cancelling_a_turn_cancels_its_tools() -> None:
 
     agent = _agent(calls(("forever", {})), tools=[forever])
     turn = asyncio.create_task(agent.ask("go"))
-    await asyncio.sleep(0.05)
+    await begun.wait()
     turn.cancel()
     with pytest.raises(asyncio.CancelledError):
         await turn

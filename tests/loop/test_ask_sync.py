@@ -33,9 +33,9 @@ async def messages_of(agent: ChatAgent) -> list[Any]:
     return [message.content for message in await agent.model_context.get_messages()]
 
 
-def until_busy(agent: ChatAgent) -> None:
-    deadline = time.monotonic() + 5
-    while not agent.busy:
+def until_asked(client: ScriptedClient) -> None:
+    deadline = time.monotonic() + 60
+    while not client.requests:
         assert time.monotonic() < deadline
         time.sleep(0.001)
 
@@ -94,7 +94,7 @@ class TestWhereItWorks:
 
 
 def test_an_interrupt_ends_it_and_the_conversation_is_as_it_was() -> None:
-    client = ScriptedClient("never", pause=30)
+    client = ScriptedClient("never", pause=60)
     agent = ChatAgent(client)
 
     def interrupt_once_asked() -> None:
@@ -107,7 +107,7 @@ def test_an_interrupt_ends_it_and_the_conversation_is_as_it_was() -> None:
     started = time.monotonic()
     with pytest.raises(Interrupted):
         agent.ask_sync("?")
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     assert asyncio.run(messages_of(agent)) == []
     assert not agent.busy
     pressing.join()
@@ -124,9 +124,10 @@ class TestWhatCouldNeverEnd:
         assert str(agent.ask_sync("second")) == "two"
 
     async def test_so_is_one_that_waits_there_for_its_turn(self) -> None:
-        agent = ChatAgent(ScriptedClient("one", "two", pause=0.2))
+        client = ScriptedClient("one", "two", pause=0.2)
+        agent = ChatAgent(client)
         first = engine().submit(agent.ask("first"))
-        until_busy(agent)
+        until_asked(client)
         second = asyncio.create_task(agent.ask("second"))
         await asyncio.sleep(0.01)
         with pytest.raises(RuntimeStateError, match="neither could end"):
@@ -134,9 +135,10 @@ class TestWhatCouldNeverEnd:
         assert [str(await asyncio.wrap_future(first)), str(await second)] == ["one", "two"]
 
     async def test_a_turn_elsewhere_is_waited_for(self) -> None:
-        agent = ChatAgent(ScriptedClient("one", "two", pause=0.1))
+        client = ScriptedClient("one", "two", pause=0.1)
+        agent = ChatAgent(client)
         first = engine().submit(agent.ask("first"))
-        until_busy(agent)
+        until_asked(client)
         assert str(agent.ask_sync("second")) == "two"
         assert str(await asyncio.wrap_future(first)) == "one"
 
@@ -154,13 +156,17 @@ class TestWhatCouldNeverEnd:
                         return await asyncio.wrap_future(turn)
                     return run(wait())
             """)
-            assert kernel.run("print(wait_for_a_panel())", timeout=10).text == "True\n"
-            kernel.run("import time; tool = lambda: time.sleep(30)")
-            running = kernel.start("print('in', flush=True); wait_for_a_panel()")
+            assert kernel.run("print(wait_for_a_panel())").text == "True\n"
+            kernel.run("""
+                import time
+                def tool():
+                    print("in", flush=True)
+                    time.sleep(300)
+            """)
+            running = kernel.start("wait_for_a_panel()")
             kernel.wait_for_output(running)
-            time.sleep(0.3)
             kernel.interrupt()
-            assert kernel.wait(running, timeout=10).reply["ename"] == "Interrupted"
+            assert kernel.wait(running).reply["ename"] == "Interrupted"
             assert kernel.run("print(run(asyncio.sleep(0, 'goes on')))").text == "goes on\n"
 
 
@@ -212,5 +218,5 @@ async def rounds(count):
 def test_a_cell_a_thread_and_the_private_loop_ask_one_agent_two_hundred_times_at_once() -> None:
     with Kernel() as kernel:
         kernel.run(SETUP + STRESS)
-        cell = kernel.run("print(await rounds(200), client.most, agent.busy)", timeout=60)
+        cell = kernel.run("print(await rounds(200), client.most, agent.busy)")
     assert cell.text == "600 1 False\n", cell.outputs

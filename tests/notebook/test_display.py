@@ -144,7 +144,7 @@ class TestLive:
     def test_it_says_that_it_waits_and_leaves_no_trace_of_it(self, kernel: Kernel) -> None:
         cell = kernel.run("""
             async def late():
-                await asyncio.sleep(0.6)
+                await asyncio.sleep(1.5)
                 yield StreamChunk("Here.")
             show(late, shell, label="some-model")
         """)

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from statistics import median
 from typing import Any
 
 import pytest
@@ -33,10 +32,8 @@ from tests.notebook.streams import *
 watch_outputs(get_ipython())
 """
 
-CLOSED = 0.050
-IDLE = 0.150
-LOADED = 5
-"""What a single measurement may take more, on a machine that does something else as well."""
+SOON = 15.0
+"""Seconds, on a machine that is busy with something else; what is not stopped goes on for 30."""
 
 
 @pytest.fixture(scope="module")
@@ -89,12 +86,11 @@ class TestInAKernel:
         self, kernel: Kernel, server: StreamServer
     ) -> None:
         request = kernel.start(show(server))
-        kernel.wait_for_output(request)
-        time.sleep(0.3)
+        kernel.wait_for_output(request, text="lorem ipsum")
         at = time.monotonic()
         cell, idle = interrupt(kernel, request)
-        assert server.wait_closed() - at < LOADED * CLOSED
-        assert idle < LOADED * IDLE
+        assert server.wait_closed() - at < SOON
+        assert idle < SOON
         assert says_so_shortly(cell)
         reply, error = cell.outputs
         assert "lorem ipsum" in reply["data"]["text/plain"]
@@ -110,8 +106,8 @@ class TestInAKernel:
         wait_for(silent, opened + 1)
         at = time.monotonic()
         cell, idle = interrupt(kernel, request, times)
-        assert silent.wait_closed() - at < LOADED * CLOSED
-        assert idle < LOADED * IDLE
+        assert silent.wait_closed() - at < SOON
+        assert idle < SOON
         assert says_so_shortly(cell)
 
     def test_it_works_while_the_connection_is_made(self, kernel: Kernel) -> None:
@@ -119,15 +115,15 @@ class TestInAKernel:
             request = kernel.start(f"show(partial(read_stream, {port}), get_ipython())")
             kernel.wait_for_output(request)  # "waiting" is shown
             cell, idle = interrupt(kernel, request)
-        assert idle < LOADED * IDLE
+        assert idle < SOON
         assert says_so_shortly(cell)
 
     def test_it_stops_a_synchronous_tool(self, kernel: Kernel) -> None:
-        request = kernel.start("print('in', flush=True); run(call_on_main(time.sleep, 30))")
+        kernel.run("def tool():\n    print('in', flush=True)\n    time.sleep(30)")
+        request = kernel.start("run(call_on_main(tool))")
         kernel.wait_for_output(request)
-        time.sleep(0.05)
         cell, idle = interrupt(kernel, request)
-        assert idle < LOADED * IDLE
+        assert idle < SOON
         assert says_so_shortly(cell)
 
     def test_it_stops_a_chat_cell_before_the_request(self, kernel: Kernel) -> None:
@@ -141,9 +137,8 @@ class TestInAKernel:
         """)
         request = kernel.start("%%chat\nSay {slow}.")
         kernel.wait_for_output(request)
-        time.sleep(0.05)
         cell, idle = interrupt(kernel, request, times=3)
-        assert idle < LOADED * IDLE
+        assert idle < SOON
         assert says_so_shortly(cell)
 
     def test_it_stops_run_all_and_the_next_cell_works(
@@ -173,10 +168,8 @@ class TestInAKernel:
             closing.append(server.wait_closed() - at)
             idling.append(idle)
             assert says_so_shortly(cell)
-        assert median(closing) < CLOSED
-        assert median(idling) < IDLE
-        assert sorted(closing)[-5] < LOADED * CLOSED
-        assert sorted(idling)[-5] < LOADED * IDLE
+        assert max(closing) < SOON
+        assert max(idling) < SOON
         assert kernel.run("1 + 1").of("execute_result")[0]["data"] == {"text/plain": "2"}
 
 
@@ -252,7 +245,7 @@ def test_whatever_line_it_hits_no_stream_stays_open_and_the_handler_is_back(
             sys.settrace(None)
         assert not source.running, f"the stream runs after a signal before line {at}"
         assert signal.getsignal(signal.SIGINT) is handler
-        assert own.submit(asyncio.sleep(0, "goes on")).result(5) == "goes on"
+        assert own.submit(asyncio.sleep(0, "goes on")).result(60) == "goes on"
         own.close()
         reached = max(reached, len(seen))
     assert reached > 5, "the lines counted do not reach beyond the tool"
@@ -317,7 +310,7 @@ def test_a_turn_that_does_not_end_is_left_to_itself(monkeypatch: pytest.MonkeyPa
     try:
         with pytest.raises(Interrupted):
             run(stubborn())
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < SOON
     finally:
         release.set()
 

@@ -174,7 +174,7 @@ def test_a_stalled_reply_lasts_until_the_client_goes_and_that_is_seen(server, po
     response.fp.raw._sock.shutdown(socket.SHUT_RDWR)
     assert request.wait()
     assert request.answered is None
-    assert 0 <= request.left - closed < 1.0
+    assert request.left >= closed
 
 
 def test_a_client_that_breaks_off_with_a_reset_is_seen_too(server):

@@ -474,16 +474,24 @@ async def test_a_reply_that_cannot_be_written_is_given_and_written_later(
     ]  # fmt: skip
 
 
-async def test_replays_are_instant_and_as_slow_as_they_were_on_demand(path: Path) -> None:
+async def test_replays_are_instant_and_as_slow_as_they_were_on_demand(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with LoopbackServer() as server:
         server.will_reply(stream(chunk("a"), 0.3, chunk("b", "stop")))
         await collect(RecordingChatCompletionClient(client_of(server), path), say("Hi"))
-    loop = asyncio.get_running_loop()
-    started = loop.time()
+    waited: list[float] = []
+    usual = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        await usual(seconds)
+
+    monkeypatch.setattr("nbagents.models._cassette.client.asyncio.sleep", sleep)
     await collect(replay(path), say("Hi"))
-    instant, started = loop.time() - started, loop.time()
+    assert sum(waited) == 0
     await collect(replay(path, real_time=True), say("Hi"))
-    assert instant < 0.2 < loop.time() - started
+    assert sum(waited) > 0.2
 
 
 async def test_a_cassette_of_a_foreign_client_is_as_good(path: Path) -> None:
