@@ -447,7 +447,7 @@ class Conversation {
   }
 
   stop() {
-    if (this.stopping || !this.busy) return;
+    if (!this.busy) return;
     this.stopping = true;
     this.send({ kind: "stop" });
     this.tell("status");
@@ -813,14 +813,11 @@ class Composer {
     this.chips = div("chips");
     this.hint = span("hint", "Enter sends · Shift+Enter breaks the line");
     this.sending = button("send", "Send", () => this.submit(), "Send");
-    this.stopping = button("stop", "Stop", () => this.#then("stop"), "Stop");
+    const stopping = (this.stopping = button("stop", "Stop", () => this.#then("stop"), "Stop"));
     this.sending.className += " nba-main";
-    this.stopping.className += " nba-main nba-stop";
-    // A press while the panel grows: the button has moved on, so that no click follows.
-    this.stopping.addEventListener("pointerdown", ({ pointerId }) => {
-      this.stopping.setPointerCapture(pointerId);
-    });
-    this.stopping.addEventListener("pointerup", ({ button }) => button || this.#then("stop"));
+    stopping.className += " nba-main nba-stop";
+    // A growing panel moves it: the click is its own wherever it is.
+    stopping.onpointerdown = ({ pointerId }) => stopping.setPointerCapture(pointerId);
     const change = () => this.attach([...(file.files ?? [])]).then(() => (file.value = ""));
     const file = h("input", { type: "file", accept: "image/*", multiple: true, hidden: true, change });
     this.picking = button("image", "Attach an image (or paste or drop it)", () => file.click());
