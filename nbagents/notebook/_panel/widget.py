@@ -275,7 +275,7 @@ class ChatPanel(anywidget.AnyWidget):
             case Restore():
                 dialogue.restore(self)
             case Approve():
-                dialogue.answer(message.call, message.message, message.allowed)
+                dialogue.turns.answer(message.call, message.message, message.allowed)
             case Complete():
                 items = mentions(message.prefix, variables())
                 self._tell({"kind": "completions", "request": message.request, "items": items})
@@ -301,7 +301,7 @@ class ChatPanel(anywidget.AnyWidget):
                 "seq": self._seq,
                 "messages": dialogue.transcript.messages,
                 "busy": not dialogue.idle,
-                "waiting_for": dialogue.waiting_for,
+                "waiting_for": dialogue.turns.waiting_for,
                 "totals": str(dialogue.transcript.totals),
             }
         )
