@@ -10,9 +10,9 @@ from itertools import count
 from nbagents._cancellation import CancellationToken
 from nbagents.agents._events import CallAsked, CallStarted
 from nbagents.messages import FunctionCall, FunctionExecutionResult, FunctionExecutionResultMessage
-from nbagents.tools import Tool, execute_call
+from nbagents.tools import Tool
 from nbagents.tools._approval import NOBODY, NOT_RUN, Approve, refusal_of
-from nbagents.tools._calls import fault_in
+from nbagents.tools._calls import execute_allowed, fault_in
 
 __all__ = ["distinct", "nobody_asked", "not_run", "run_calls"]
 
@@ -45,7 +45,7 @@ async def run_calls(
         if answer is not None:
             return answer
         tell(CallStarted(call))
-        return await execute_call(call, tools, cancellation_token=cancellation_token)
+        return await execute_allowed(call, tools, cancellation_token)
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(run(call)) for call in calls]

@@ -15,7 +15,7 @@ from nbagents._keys import SHARE, in_conversations, known_mask, masked
 from nbagents.messages import FunctionCall, FunctionExecutionResult
 from nbagents.models._wire.fastjson import JSONError, loads
 from nbagents.models._wire.server_errors import one_line
-from nbagents.tools._approval import NOT_RUN, changes_something
+from nbagents.tools._approval import NOT_RUN, Approve, changes_something, refusal_of
 from nbagents.tools._base import Tool
 from nbagents.tools._cancelling import until_cancelled
 from nbagents.tools._conversion import converted
@@ -27,8 +27,9 @@ from nbagents.tools._exceptions import (
 )
 from nbagents.tools._selection import tools_from
 from nbagents.tools._synchronous import SynchronousCaller, synchronous_calls
+from nbagents.tools._words import accepted, faults_in
 
-__all__ = ["execute_call", "fault_in", "run_call"]
+__all__ = ["execute_allowed", "execute_call", "fault_in", "run_call"]
 
 _LONGEST_ERROR = 500
 _LONGEST_RESULT = 100_000
@@ -38,6 +39,7 @@ async def execute_call(
     call: FunctionCall,
     tools: Iterable[Tool | Callable[..., Any]],
     *,
+    approve: Approve | bool | None = None,
     cancellation_token: CancellationToken | None = None,
     caller: SynchronousCaller | None = None,
     longest: int = _LONGEST_RESULT,
@@ -50,6 +52,9 @@ async def execute_call(
     Args:
         call: What the model wants called.
         tools: What it may call: tools, or functions that `tool` takes.
+        approve: Who says whether a tool with side effects may run, as for a `ChatAgent`: a
+            function of the call and the tool, True or False. By default the person is asked;
+            where nobody can be, it does not run.
         cancellation_token: Cancels the call when used.
         caller: Where synchronous tools run, as for `synchronous_calls`.
         longest: How many characters of a result the model gets; the rest is cut off with a word.
@@ -57,12 +62,38 @@ async def execute_call(
     Raises:
         asyncio.CancelledError: The call was cancelled.
     """
+    known = tools_from(tools)
+    answer = await _refused(call, known, approve)
+    if answer is not None:
+        return answer
+    with synchronous_calls(caller):
+        return await execute_allowed(call, known, cancellation_token, longest)
+
+
+async def execute_allowed(
+    call: FunctionCall,
+    tools: Sequence[Tool],
+    cancellation_token: CancellationToken | None = None,
+    longest: int = _LONGEST_RESULT,
+) -> FunctionExecutionResult:
+    """As `execute_call`, for a call that somebody has allowed, or need not."""
     try:
-        with synchronous_calls(caller):
-            content = await run_call(call, tools_from(tools), cancellation_token, longest)
+        content = await run_call(call, tools, cancellation_token, longest)
     except ToolException as error:
         return _result(call, error.content, is_error=True)
     return _result(call, content, is_error=False)
+
+
+async def _refused(
+    call: FunctionCall, tools: Sequence[Tool], approve: Approve | bool | None
+) -> FunctionExecutionResult | None:
+    tool = next((tool for tool in tools if tool.name == call.name), None)
+    if tool is None or not changes_something(tool):
+        return None
+    if fault := fault_in(call, tools):  # nobody is asked about what cannot run
+        return fault
+    why = await refusal_of(call, tool, approve)
+    return None if why is None else _result(call, why, is_error=True)
 
 
 def fault_in(
@@ -82,7 +113,7 @@ def fault_in(
     except ToolException as error:
         return _result(call, error.content, is_error=True)
     except ValidationError as error:
-        return _result(call, _invalid(call, tool, _faults_in(error)).content, is_error=True)
+        return _result(call, _invalid(call, tool, faults_in(error)).content, is_error=True)
     return None
 
 
@@ -116,7 +147,7 @@ async def run_call(
     except ValidationError as error:
         if error.title != tool.args_type().__name__:
             raise _failed(call, error) from error
-        raise _invalid(call, tool, _faults_in(error)) from error
+        raise _invalid(call, tool, faults_in(error)) from error
     except Exception as error:
         raise _failed(call, error) from error
 
@@ -156,16 +187,7 @@ def _taken(arguments: Mapping[str, Any], tool: Tool) -> Any:
 
 def _invalid(call: FunctionCall, tool: Tool, fault: str) -> InvalidToolArgumentsException:
     said = one_line(masked(f"The arguments are wrong: {fault}."), _LONGEST_ERROR)
-    return InvalidToolArgumentsException(call.id, f"{said} {_accepted(tool)}", call.name)
-
-
-def _faults_in(error: ValidationError) -> str:
-    faults = []
-    for fault in error.errors(include_url=False, include_context=False, include_input=False):
-        place = ".".join(map(str, fault["loc"]))
-        said = "there is no such argument" if fault["type"] == "extra_forbidden" else fault["msg"]
-        faults.append(f"{place}: {said}" if place else said)
-    return "; ".join(faults)
+    return InvalidToolArgumentsException(call.id, f"{said} {accepted(tool)}", call.name)
 
 
 def _failed(call: FunctionCall, error: Exception) -> ToolExecutionException:
@@ -186,31 +208,6 @@ def _own_words(call: FunctionCall, error: ToolException) -> str:
 
 def _hidden(said: str) -> str:
     return masked(known_mask(in_conversations).hide(said))
-
-
-def _accepted(tool: Tool) -> str:
-    """What the tool takes, in one line."""
-    parameters: Mapping[str, Any] = tool.schema.get("parameters") or {}
-    required = parameters.get("required", ())
-    accepted = [
-        f"{name} ({_type_of(schema)}, {_need_of(schema, needed=name in required)})"
-        for name, schema in parameters.get("properties", {}).items()
-    ]
-    return f"It takes {one_line(', '.join(accepted))}." if accepted else "It takes no arguments."
-
-
-def _type_of(schema: Mapping[str, Any]) -> str:
-    if "enum" in schema:
-        return "one of " + "/".join(map(str, schema["enum"]))
-    if "anyOf" in schema:
-        return " or ".join(map(_type_of, schema["anyOf"]))
-    return str(schema.get("type", "anything"))
-
-
-def _need_of(schema: Mapping[str, Any], *, needed: bool) -> str:
-    if needed:
-        return "required"
-    return f"default {schema['default']!r}" if "default" in schema else "optional"
 
 
 def _shortened(content: str, longest: int) -> str:

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from nbagents import CancellationToken, FunctionCall
 from nbagents.messages import FunctionExecutionResult
 from nbagents.models import OpenAIChatCompletionClient
-from nbagents.tools import ToolExecutionException, execute_call
+from nbagents.tools import FunctionTool, ToolExecutionException, execute_call
 
 
 def weather(city: str, unit: Literal["C", "F"] = "C", days: int | None = None) -> str:
@@ -227,3 +227,52 @@ async def test_a_tool_that_reads_the_environment_tells_no_key_that_is_in_use() -
         "printenv failed: ValueError: OPENAI_API_KEY=***",
     ]
     await client.close()
+
+
+class TestAToolThatChangesSomething:
+    """It is run by `execute_call` as by an agent: when somebody has said yes."""
+
+    @pytest.fixture
+    def ran(self) -> list[int]:
+        return []
+
+    @pytest.fixture
+    def change(self, ran: list[int]) -> FunctionTool:
+        def change(number: int) -> None:
+            ran.append(number)
+
+        return FunctionTool(change, "Change something.", side_effects=True)
+
+    @pytest.mark.parametrize(
+        ("approve", "said"),
+        [
+            (None, "Not run: this tool changes something, and nobody can be asked here whether"),
+            (False, "Not run: the person who was asked did not allow it."),
+            (lambda call, tool: "yes", "Not run: the person who was asked did not allow it."),
+            (lambda call, tool: 1 / 0, "Not run: asking whether it may failed (ZeroDivisionError)"),
+        ],
+    )
+    async def test_without_a_yes_it_does_not_run(
+        self, change: FunctionTool, ran: list[int], approve: Any, said: str
+    ) -> None:
+        given = await result('{"number": 1}', "change", tools=[change], approve=approve)
+        assert (given.content[: len(said)], given.is_error, ran) == (said, True, [])
+
+    async def test_the_tools_own_word_comes_first(
+        self, change: FunctionTool, ran: list[int]
+    ) -> None:
+        change.approve = lambda call, tool: call.arguments == '{"number": 1}'
+        for number in (1, 2):
+            arguments = f'{{"number": {number}}}'
+            await result(arguments, "change", tools=[change], approve=number == 2)
+        assert ran == [1]
+
+    async def test_nobody_is_asked_about_what_cannot_run(self, change: FunctionTool) -> None:
+        asked: list[FunctionCall] = []
+
+        def approve(call: FunctionCall, tool: Any) -> bool:
+            asked.append(call)
+            return True
+
+        given = await result('{"what": 1}', "change", tools=[change], approve=approve)
+        assert (given.content.split(":")[0], asked) == ("The arguments are wrong", [])

@@ -219,4 +219,5 @@ class Foreign:
 async def test_a_tool_of_another_kind_that_names_no_arguments_gets_them_as_they_are_shown() -> None:
     call = FunctionCall(id="1", name="foreign", arguments='{"path": "/"}')
     assert fault_in(call, [Foreign()]) is None
-    assert (await execute_call(call, [Foreign()])).content == '{"path": "/"}'
+    given = await execute_call(call, [Foreign()], approve=True)
+    assert given.content == '{"path": "/"}'
