@@ -17,7 +17,7 @@ _WIDEST = 120  # characters of a text that a cell of a table shows
 
 
 def listing(frame: pd.DataFrame, none: str, *, hidden: Sequence[str] = ()) -> pd.DataFrame:
-    """Return the frame as one that shows what is not known as nothing.
+    """Return the frame as one that shows a text in one line and what is not known as nothing.
 
     What is computed from it is an ordinary frame again.
 
@@ -41,14 +41,18 @@ def must_not_vary() -> bool:
     return is_final() or bool(recorded)
 
 
+def _in_one_line(value: Any) -> Any:
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
 class _Listing(pd.DataFrame):
     none: str
     hidden: tuple[str, ...]
     _metadata: ClassVar[list[str]] = ["none", "hidden"]  # what pandas shall not take for a column
 
     def _with_blanks(self) -> pd.DataFrame:
-        blanks = self.astype(object).where(self.notna(), "")
-        return pd.DataFrame(blanks).drop(columns=list(self.hidden))
+        blanks = pd.DataFrame(self.astype(object).where(self.notna(), ""))
+        return blanks.drop(columns=list(self.hidden)).map(_in_one_line)
 
     def __repr__(self) -> str:
         if not len(self):

@@ -227,8 +227,9 @@ def _summary(records: tuple[UsageRecord, ...]) -> str:
         parts.append(in_dollars(math.fsum(costs)))
     if len(costs) < count:
         parts.append(f"{count - len(costs):,} without a known cost")
-    if any(record.estimated for record in records):
-        parts.append("partly estimated")
+    estimated = sum(record.estimated for record in records)
+    if estimated:
+        parts.append("estimated" if estimated == count else "partly estimated")
     return " · ".join(parts)
 
 

@@ -411,6 +411,17 @@ def test_usage_shows_what_fits_and_the_ledger_has_the_rest(
     assert "time_to_first_token" in wider
 
 
+def test_a_history_shows_what_was_said_in_one_line_and_keeps_it_as_it_was(
+    kernel: Kernel, server: LoopbackServer
+) -> None:
+    server.will_reply("one\n\n* two")
+    kernel.run("%%chat -m gpt-4o\nHi")
+    cell = kernel.run("history = %chat_history\nprint(repr(history.content[1]))\nhistory")
+    assert cell.text == "'one\\n\\n* two'\n"
+    shown = cell.of("execute_result")[0]["data"]
+    assert all("one * two" in form for form in shown.values())
+
+
 def test_an_empty_history_says_so(kernel: Kernel) -> None:
     shown = kernel.run("%chat_history").of("execute_result")[0]["data"]
     assert shown["text/plain"] == "Nothing has been said yet."

@@ -177,6 +177,10 @@ def test_a_ledger_shows_its_totals_and_its_rows():
     assert "&lt;NA&gt;" in bundle["text/html"]
 
 
+def test_a_ledger_of_estimates_alone_is_not_partly_estimated():
+    assert str(UsageLedger([record(estimated=True)])).endswith(" · estimated>")
+
+
 def test_a_ledger_shows_nothing_that_differs_from_run_to_run():
     shown = UsageLedger([record(seconds=1.25, time_to_first_token=0.5)])._repr_mimebundle_()
     for text in shown.values():
