@@ -42,7 +42,7 @@ from __future__ import annotations
 
 import traceback
 from asyncio import CancelledError
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = [
     "APIConnectionError",
@@ -80,7 +80,11 @@ __all__ = [
 class NbAgentsError(Exception):
     """The root: catch it to catch whatever nbagents raises on purpose."""
 
+    _mask: ClassVar[Any] = str  # `_keys` puts in its place what knows the keys
     _shown = False
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(self._mask(each) if isinstance(each, str) else each for each in args))
 
     def _render_traceback_(self) -> list[str]:
         """Show one line; asked again, as ``%tb`` does, the frames and the cause (for IPython)."""

@@ -17,6 +17,8 @@ from nbagents._keys.held import (
 from nbagents._keys.lengths import in_conversations, in_errors, in_records
 from nbagents._keys.looks import holds_key, mask_keys, masked, named_like_secret, resembles_key
 from nbagents._keys.mask import SHARE, Mask
+from nbagents._keys.shown import shown
+from nbagents.errors import NbAgentsError
 
 __all__ = [
     "SHARE",
@@ -36,4 +38,7 @@ __all__ = [
     "masked",
     "named_like_secret",
     "resembles_key",
+    "shown",
 ]
+
+NbAgentsError._mask = staticmethod(shown)  # no error shows a key, whoever has put it where

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["holds_key", "mask_keys", "masked", "named_like_secret", "resembles_key"]
+__all__ = ["holds_key", "mask_keys", "masked", "named_like_secret", "resembles_key", "without_keys"]
 
 # The forms that the vendors of keys chose so that they are recognised: OpenAI and its like,
 # Google, GitHub, Slack, AWS, Hugging Face, Groq, Microsoft Entra, JSON web tokens, PEM files.
@@ -64,6 +64,11 @@ def resembles_key(word: str) -> bool:
 def mask_keys(text: str) -> tuple[str, int]:
     """Replace every key of a well-known form; return the text and how many there were."""
     return _KEY.subn("[key left out]", text)
+
+
+def without_keys(text: str) -> str:
+    """The text, every key of a well-known form masked."""
+    return _KEY.sub("***", text)
 
 
 def masked(text: str) -> str:

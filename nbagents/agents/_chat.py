@@ -35,6 +35,7 @@ from nbagents.model_context import (
     ChatCompletionContextState,
 )
 from nbagents.models import ChatCompletionClient, ReplyStream
+from nbagents.models._secrets import check_no_key
 from nbagents.runtime import AgentRuntime, AgentType
 from nbagents.tools import FunctionTool, Tool, tools_from
 from nbagents.tools._approval import Approve
@@ -92,6 +93,7 @@ class ChatAgent:
             raise ConfigurationError(
                 f"An agent's name is a text of at most {LONGEST_NAME} characters, not {what}."
             )
+        check_no_key(name, "name", "who the agent is")
         self.client = client
         self.name = name
         self.system_message = system_message

@@ -29,7 +29,7 @@ from nbagents.models._direct import DirectChatClient
 from nbagents.models._failures import Failures
 from nbagents.models._limits import Limits
 from nbagents.models._request import Defaults
-from nbagents.models._secrets import hidden, hidden_arguments, hidden_query, revealed
+from nbagents.models._secrets import check_no_key, hidden, hidden_arguments, hidden_query, revealed
 from nbagents.models._stream import ReplyStream
 from nbagents.models._tokens import Tokens
 from nbagents.models._wrappers import through
@@ -69,6 +69,8 @@ class BaseChatClient:
             create_args: The create arguments.
             tokens: Where the SDK clients get their tokens, which a refused one is renewed by.
         """
+        for name in ("model", "azure_deployment"):  # once more: by now the key itself is known
+            check_no_key(settings.get(name), name)
         check_create_arguments(create_args, also=settings)
         create_args = hidden_arguments(create_args)
         info = _info(settings["model"], settings["model_info"], settings["model_capabilities"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from numbers import Real
 
 from nbagents.errors import ConfigurationError
 
@@ -27,6 +28,9 @@ class Limits:
             memory. A character takes one; two in a text with others than Latin ones, and four
             in a text with an emoji.
         error_bytes: How much of an error's body is read.
+
+    Raises:
+        ConfigurationError: One is no number.
     """
 
     connect: float | None = 5.0
@@ -37,15 +41,22 @@ class Limits:
     reply_bytes: int = 8 * _MIB
     error_bytes: int = 256 * 1024
 
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            given = getattr(self, each.name)
+            if given is not None and not _is_number(given):
+                raise ConfigurationError(f"{each.name} takes a number, not {type(given).__name__}.")
+
     def within(self, seconds: float | None) -> Limits:
         """The same limits, no deadline beyond ``seconds``; None switches every deadline off.
 
         Raises:
             ConfigurationError: ``seconds`` is not a number above 0.
         """
-        if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
+        if seconds is not None and not (_is_number(seconds) and seconds > 0):
+            said = repr(seconds) if _is_number(seconds) else f"of type {type(seconds).__name__}"
             raise ConfigurationError(
-                f"timeout is {seconds!r}; give seconds, or deadlines of several kinds with "
+                f"timeout is {said}; give seconds, or deadlines of several kinds with "
                 "limits=Limits(connect=..., first_byte=..., silence=..., total=...)."
             )
         deadlines = (self.connect, self.first_byte, self.silence, self.total)
@@ -55,3 +66,7 @@ class Limits:
         )
         caps = (self.line_bytes, self.reply_bytes, self.error_bytes)
         return Limits(connect, first_byte, silence, seconds, *caps)
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, Real)

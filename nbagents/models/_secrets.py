@@ -8,12 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nbagents._keys import (
+    SHARE,
     EnvironmentSecret,
+    Mask,
     Secret,
     clean,
-    holds_key,
+    in_conversations,
+    known_mask,
     named_like_secret,
     resembles_key,
+    shown,
 )
 from nbagents.errors import ConfigurationError
 
@@ -61,19 +65,20 @@ def key_from(
     return EnvironmentSecret(variable, server) if is_set else None
 
 
-def check_no_key(given: object, name: str) -> None:
+def check_no_key(given: object, name: str, wanted: str = "the name of a model") -> None:
     """See that a name is not a key, put in its place by mistake: names are shown, and written down.
 
     Args:
         given: The name.
         name: The argument or environment variable that it was given as.
+        wanted: What belongs there.
 
     Raises:
         ConfigurationError: It is a key, which is not shown.
     """
-    if isinstance(given, str) and holds_key(given):
+    if isinstance(given, str) and shown(given) != given:
         raise ConfigurationError(
-            f"{name} holds what looks like a key. Give the name of a model there, and the key as "
+            f"{name} holds what looks like a key. Give {wanted} there, and the key as "
             "api_key or in an environment variable such as OPENAI_API_KEY."
         )
 
@@ -91,6 +96,7 @@ def hidden(given: object, name: str = "default_headers") -> Secret[Mapping[str, 
     for header, value in given.items():
         if not isinstance(header, str):
             raise _wrong(f"A name in {name}", "text", header)
+        check_no_key(header, f"A name in {name}", "the name of a header")
         if not isinstance(value, str):
             raise _wrong(f"{name}[{header!r}]", "text", value)
     return Secret(dict(given))
@@ -106,6 +112,8 @@ def hidden_query(given: object, name: str = "default_query") -> Any:
         return given
     if not isinstance(given, Mapping):
         raise _wrong(name, "a mapping of names to values", given)
+    for each in given:
+        check_no_key(each, f"A name in {name}", "the name of a parameter")
     telling = any(is_credential(str(key)) or _is_key(value) for key, value in given.items())
     return Secret(dict(given)) if telling else dict(given)
 
@@ -113,20 +121,18 @@ def hidden_query(given: object, name: str = "default_query") -> Any:
 def hidden_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Create arguments of the API, those out of sight that may hold credentials.
 
+    In the others the keys that the process holds are masked, which is how they would be sent.
+
     Raises:
         ConfigurationError: Headers or query parameters are no mapping, or the body is no JSON.
     """
-    shown = dict(arguments)
-    if "extra_headers" in shown:
-        shown["extra_headers"] = hidden(shown["extra_headers"], "extra_headers")
-    if "extra_query" in shown:
-        shown["extra_query"] = hidden_query(shown["extra_query"], "extra_query")
-    if "extra_body" in shown:
-        try:
-            shown["extra_body"] = _hidden_parts(shown["extra_body"])
-        except RecursionError:
-            raise too_deep("extra_body") from None
-    return shown
+    if not arguments:
+        return {}
+    mask = known_mask(in_conversations)
+    return {
+        _without_keys(name, mask): _hidden_argument(name, part, mask)
+        for name, part in arguments.items()
+    }
 
 
 def revealed(value: Any) -> Any:
@@ -164,6 +170,17 @@ def is_credential(name: str) -> bool:
     return _TELLING.search(name) is not None
 
 
+def _hidden_argument(name: str, given: Any, mask: Mask) -> Any:
+    if name == "extra_headers":
+        return hidden(given, name)
+    if name == "extra_query":
+        return hidden_query(given, name)
+    try:
+        return _without_keys(_hidden_parts(given) if name == "extra_body" else given, mask)
+    except RecursionError:
+        raise too_deep(name) from None
+
+
 def _hidden_parts(body: Any) -> Any:
     """What a request has beside the API's arguments, the texts hidden that are named as secrets."""
     if isinstance(body, list):
@@ -177,6 +194,16 @@ def _hidden_part(name: str, part: Any) -> Any:
     # A "key" alone is Azure's, of the search in which a model looks things up.
     named_so = named_like_secret(name) or name.lower() in ("key", "token", "authorization")
     return Secret(part) if named_so and isinstance(part, str) else _hidden_parts(part)
+
+
+def _without_keys(part: Any, mask: Mask) -> Any:
+    if isinstance(part, str):
+        return mask.hide(part, share=SHARE)
+    if isinstance(part, list | tuple):
+        return [_without_keys(each, mask) for each in part]
+    if isinstance(part, Mapping):
+        return {_without_keys(n, mask): _without_keys(each, mask) for n, each in part.items()}
+    return part
 
 
 def _parts(text: str) -> Iterable[str]:

@@ -8,6 +8,7 @@ import copy
 import logging
 import pickle
 import traceback
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -18,10 +19,11 @@ from packaging.version import Version
 from nbagents.agents import ChatAgent
 from nbagents.errors import AuthenticationError, ConfigurationError, NbAgentsError
 from nbagents.messages import LLMMessage, UserMessage
-from nbagents.models import resolve
+from nbagents.models import Limits, resolve
 from nbagents.models._azure import AzureOpenAIChatCompletionClient
 from nbagents.models._openai import OpenAIChatCompletionClient
 from nbagents.models._scrubbing import family
+from nbagents.models._wrappers import use
 from tests.support import Request, Server, answer, completion
 
 HI: list[LLMMessage] = [UserMessage(content="hi", source="ada")]
@@ -345,6 +347,54 @@ async def test_a_request_that_is_interrupted_leaves_no_credential_in_its_frames(
     assert left == []
 
 
+LONG_KEY = "a-key-of-mine/98765"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"user": LONG_KEY},
+        {"metadata": {"note": f"with {LONG_KEY}"}},
+        {"metadata": {LONG_KEY: "note"}},
+        {"stop": ["end", LONG_KEY]},
+        {"extra_body": {"notes": [{"said": LONG_KEY}]}},
+    ],
+    ids=str,
+)
+async def test_our_key_among_the_arguments_of_a_call_is_masked_before_anybody_sees_them(
+    given: dict[str, Any],
+) -> None:
+    asked: list[Any] = []
+
+    class Curious:
+        """Sees what wrappers, cassettes and the frames of a traceback see."""
+
+        def __init__(self, client: Any) -> None:
+            self._client = client
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._client, name)
+
+        async def create(self, messages: Any, **arguments: Any) -> Any:
+            asked.append(arguments)
+            return await self._client.create(messages, **arguments)
+
+    with Server(answer(200, completion())) as server:
+        async with OpenAIChatCompletionClient(
+            model="gpt-4o", api_key=LONG_KEY, base_url=server.base_url, **given
+        ) as client:
+            remove = use(Curious)
+            try:
+                await client.create(HI, extra_create_args={**given, "temperature": 0.5})
+            finally:
+                remove()
+    assert LONG_KEY not in seen_in(asked)
+    assert LONG_KEY not in seen_in(client)
+    assert LONG_KEY.encode() not in server.requests[0].raw
+    assert "***" in str(server.requests[0].body)
+    assert server.requests[0].body["temperature"] == 0.5
+
+
 async def test_a_credential_of_one_call_is_masked_too() -> None:
     with Server(_echo) as server:
         async with OpenAIChatCompletionClient(
@@ -524,6 +574,65 @@ def test_a_key_in_the_place_of_a_name_or_an_address_is_refused_and_not_shown(mak
     with pytest.raises(ConfigurationError) as caught:
         make()
     assert SWAPPED not in str(caught.value)
+
+
+UNKNOWN_FORM = "weird/Key+of-nobody.42"
+
+
+@pytest.mark.parametrize("key", [SWAPPED, UNKNOWN_FORM])
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda key: {key: "1"},
+        lambda key: {"default_headers": {key: 1}},
+        lambda key: {"default_headers": {key: "1"}},
+        lambda key: {"default_query": {key: "1"}},
+        lambda key: {"extra_headers": {key: "1"}},
+        lambda key: {"timeout": key},
+        lambda key: {"limits": Limits(connect=key)},
+        lambda key: {"model": key},
+    ],
+    ids=str,
+)
+def test_a_key_in_any_wrong_place_is_refused_and_not_shown(
+    given: Callable[[str], dict[str, Any]], key: str
+) -> None:
+    held = OpenAIChatCompletionClient(model="gpt-4o", api_key=key)
+    with pytest.raises(ConfigurationError) as caught:
+        OpenAIChatCompletionClient(**{"model": "gpt-4o", "api_key": key, **given(key)})
+    assert key not in everything_in(caught.value)
+    assert held.model == "gpt-4o"
+
+
+@pytest.mark.parametrize("key", [SWAPPED, UNKNOWN_FORM])
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda key: {"extra_create_args": {key: 1}},
+        lambda key: {"extra_create_args": {"model": key}},
+        lambda key: {"extra_create_args": {"timeout": key}},
+        lambda key: {"extra_create_args": {"extra_headers": {key: "1"}}},
+        lambda key: {"tool_choice": key},
+        lambda key: {"json_output": key},
+    ],
+    ids=str,
+)
+async def test_so_it_is_in_the_arguments_of_a_call(
+    given: Callable[[str], dict[str, Any]], key: str
+) -> None:
+    async with OpenAIChatCompletionClient(model="gpt-4o", api_key=key) as client:
+        with pytest.raises(ConfigurationError) as caught:
+            await client.create(HI, **given(key))
+    assert key not in everything_in(caught.value)
+
+
+@pytest.mark.parametrize("key", [SWAPPED, UNKNOWN_FORM])
+def test_so_it_is_as_an_agents_name_or_tool(key: str) -> None:
+    client = OpenAIChatCompletionClient(model="gpt-4o", api_key=key)
+    for given in ({"name": key}, {"tools": [key]}):
+        with pytest.raises(ConfigurationError) as caught:
+            ChatAgent(client, **given)  # type: ignore[arg-type]
+        assert key not in str(caught.value)
 
 
 @pytest.mark.parametrize("variable", ["NBAGENTS_MODEL", "OPENAI_MODEL", "OPENAI_BASE_URL"])
