@@ -197,6 +197,38 @@ def test_what_was_cleared_does_not_come_back(database: Database, path: Path) -> 
     assert rows_in(path) == []
 
 
+@pytest.mark.parametrize("is_new", [False, True])
+def test_who_opens_a_file_that_is_being_cleared_brings_nothing_back(
+    path: Path, is_new: bool
+) -> None:
+    database = Database(path, TABLE)
+    database.put(ROWS)
+    assert database._open is not None
+    if is_new:  # the log is begun anew, and the end of the older one stands behind
+        database._open[-1].execute("PRAGMA wal_checkpoint(RESTART)")
+    with database._open[-1] as connection:
+        connection.execute("DELETE FROM parts")
+    with closing(Database(path, TABLE)) as other:
+        assert other.rows() == []
+    assert rows_in(path.with_name(f"{path.name}-wal")) != []  # where it still stands
+    database.close()
+
+
+def test_a_log_whose_beginning_is_damaged_is_put_back_whole(database: Database, path: Path) -> None:
+    left = left_by_a_killed_process(database, path)
+    log = left.with_name(f"{left.name}-wal")
+    for place in range(0, 32, 8):
+        again = Database(left.with_name(f"{place}"), TABLE)
+        shutil.copy(left, again.path)
+        spoilt = again.path.with_name(f"{place}-wal")
+        shutil.copy(log, spoilt)
+        spoil(spoilt, place, b"\x55" * 8)
+        with pytest.warns(DamagedFileWarning, match=r"its log was torn; \d+ records were found"):
+            assert again.get("new") == ("new", "in the log", 0, 0.0)
+        again.close()
+    database.close()
+
+
 def test_a_file_of_somebody_else_is_left_alone(path: Path) -> None:
     path.write_bytes(b"no database " * 1_000)
     with pytest.raises(ConfigurationError, match=r"cannot be used.*give another path"):

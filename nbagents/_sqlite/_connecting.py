@@ -12,7 +12,7 @@ from typing import TypeAlias
 from urllib.parse import quote
 
 from nbagents._sqlite._alone import is_at
-from nbagents._sqlite._mending import beside, bytes_of, missing, rest_of
+from nbagents._sqlite._mending import beside, bytes_of, missing, torn
 from nbagents._sqlite._records import Table, newest, records_in
 from nbagents._sqlite._schema import (
     PAGE,
@@ -147,8 +147,8 @@ def _set_up(
             make(connection, table)
         elif kind == "older":
             migrate(connection, table)
-        torn = _put_back(connection, path, tell)
-    if torn:
+        changed = _put_back(connection, path, tell)
+    if changed:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     _check(connection, path)
 
@@ -165,12 +165,12 @@ def _put_back(connection: sqlite3.Connection, path: Path, tell: Tell) -> bool:
         [[is_busy, pages, _]] = other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
     if is_busy:  # another process does the same, and how many pages are sound is not known
         raise busy("another process takes its log over")
-    lost, rest = missing(connection, log), rest_of(log, pages)
+    rest, is_torn = torn(log, pages)
+    lost = missing(connection, rest)
     insert(connection, lost)
-    # What a killed process had not finished writing nobody has been told is kept.
-    if rest == "torn" or (lost and rest == "older"):
+    if is_torn:
         tell(f"its log was torn; {len(lost)} records were found again behind that place")
-    return bool(lost) or rest == "torn"
+    return is_torn or bool(lost)
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import struct
 from collections.abc import Iterable
 from contextlib import closing
 from itertools import chain, count
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 from nbagents._sqlite._alone import alone_with
 from nbagents._sqlite._records import Record, Table, newest, records_in
 from nbagents._sqlite._schema import PAGE, insert, make
 
-__all__ = ["beside", "bytes_of", "mend", "missing", "rest_of"]
+__all__ = ["beside", "bytes_of", "mend", "missing", "torn"]
 
 # The beginning of the log and of each page in it: https://sqlite.org/fileformat2.html#walformat
 _LOG_HEADER, _PAGE = 32, 24 + PAGE
-
-Rest: TypeAlias = Literal["torn", "unfinished", "older"]
 
 
 def beside(path: Path, ending: str) -> Path:
@@ -35,15 +33,36 @@ def bytes_of(path: Path) -> bytes:
         return b""
 
 
-def rest_of(log: bytes, pages: int) -> Rest:
-    """What stands in the log behind the ``pages`` that SQLite believes."""
-    begun, whole = log[16:24], range(_LOG_HEADER, len(log) - _PAGE + 1, _PAGE)
-    starts = [start for start in whole if start >= _LOG_HEADER + pages * _PAGE]
-    # What was there before the log was begun anew bears other numbers.
-    ours = [start for start in starts if log[start + 8 : start + 16] == begun]
-    if any(any(log[start + 4 : start + 8]) for start in ours):  # a transaction ends with it
-        return "torn"
-    return "unfinished" if ours and ours[0] == starts[0] else "older"
+def torn(log: bytes, pages: int) -> tuple[bytes, bool]:
+    """What stands in the log behind the ``pages`` that SQLite believes.
+
+    Returns:
+        The pages that stand there, and whether a transaction ends with one of them: if none does,
+        a killed process had not finished writing, and nobody has been told that it is kept.
+    """
+    whole = range(_LOG_HEADER, len(log) - _PAGE + 1, _PAGE)
+    begun = log[16:24] if _is_sound(log[:_LOG_HEADER]) else log[_LOG_HEADER + 8 :][:8]
+    # What was there before the log was begun anew bears two other numbers. It stands in the
+    # database by now, or was deleted there.
+    ours = [
+        start
+        for start in whole[pages:]
+        if log[start + 8 : start + 12] == begun[:4] or log[start + 12 : start + 16] == begun[4:]
+    ]
+    ends = any(any(log[start + 4 : start + 8]) for start in ours)
+    return b"".join(log[start : start + _PAGE] for start in ours), ends
+
+
+def _is_sound(header: bytes) -> bool:
+    """Whether the checksum of the log's beginning agrees."""
+    if len(header) < _LOG_HEADER:
+        return False
+    [magic] = struct.unpack(">I", header[:4])
+    one = other = 0
+    for first, second in struct.iter_unpack(">2I" if magic & 1 else "<2I", header[:24]):
+        one = (one + first + other) % 2**32
+        other = (other + second + one) % 2**32
+    return header[24:] == struct.pack(">2I", one, other)
 
 
 def missing(connection: sqlite3.Connection, data: bytes) -> list[Record]:
