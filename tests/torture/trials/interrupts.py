@@ -20,7 +20,7 @@ from tests.torture.points import PARTIAL, Points, serving
 CLOSED = 0.1
 """Seconds from the interrupt to the closed socket."""
 PROMPT = 1.0
-HUNG = 10.0
+HUNG = 30.0
 OUTPUT = ("stream", "display_data", "update_display_data", "error", "clear_output")
 
 SETUP = """
