@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -40,7 +41,16 @@ panel"""
 # What the saved copy says below a panel that is there: it stands aside in a template.
 COPIED = """text => [...document.querySelectorAll(".nbagents-saved template")]
     .some(copy => copy.content.textContent.includes(text))"""
-LONGER = "n => document.querySelector('.nba-assistant > .nba-body').innerText.length > n"
+# Whether the page's first reply has grown beyond so many characters.
+LONGER = "n => document.querySelector('.nba-assistant > .nba-body')?.innerText.length > n"
+PACE = 0.005  # seconds between words
+# A panel paints for some milliseconds in each frame, until all is there.
+PAINTED = """async log => {
+    for (let before; before !== log.textContent;) {
+        before = log.textContent;
+        for (let n = 0; n < 3; n++) await new Promise(requestAnimationFrame);
+    }
+}"""
 # A data address on the clipboard as an image, as "Copy image" does it.
 COPY_PICTURE = """async address => {
     const blob = await (await fetch(address)).blob();
@@ -74,6 +84,42 @@ def calls(*named: tuple[str, Mapping[str, Any]], say: str | None = None) -> Scri
     return stream(chunk(say, tool_calls=asked), chunk(finish_reason="tool_calls"))
 
 
+def without_end(word: str, count: int = 400) -> ScriptedReply:
+    """A reply that says a word over and over, and then waits for the client to hang up."""
+    return stream(*_said(word, count), done=False).but(ending="stall")
+
+
+class Held:
+    """A reply of which the second half waits until it is let go.
+
+    Attributes:
+        words: What it says in the end.
+        reply: For the server, once.
+    """
+
+    def __init__(self, word: str, count: int = 400) -> None:
+        self.words = f"{word} " * count
+        self._let_go = threading.Event()
+        half = stream(*_said(word, count // 2), done=False)
+        self.reply = half.but(steps=self._steps(half.steps))
+
+    def let_go(self) -> None:
+        """Have it go on to its end."""
+        self._let_go.set()
+
+    def _steps(self, half: Sequence[bytes | float]) -> Iterator[bytes | float]:
+        yield from half
+        while not self._let_go.is_set():
+            yield PACE
+        yield from half
+        yield from stream(chunk(finish_reason="stop")).steps
+
+
+def _said(word: str, count: int) -> list[Any]:
+    each = chunk(f"{word} ") | {"model": "gpt-4o"}
+    return [step for _ in range(count) for step in (PACE, each)]
+
+
 def prompts(request: RecordedRequest) -> list[Any]:
     """What the person said, as the server got it."""
     return [each["content"] for each in request.json()["messages"] if each["role"] == "user"]
@@ -103,8 +149,13 @@ class Chat:
         self.log.get_by_text(text).first.wait_for()
 
     def rest(self) -> None:
-        """Wait until no reply is under way."""
+        """Wait until no reply is under way, and all that was said is painted."""
         self.button("Send").wait_for()
+        self.log.evaluate(PAINTED)
+
+    def hear(self, text: str) -> None:
+        """Wait until screen readers were told ``text`` last; signs go after a while, this stays."""
+        self.root.locator(".nba-live", has_text=text).wait_for(state="attached")
 
     def button(self, name: str) -> Locator:
         """A button, by its accessible name."""

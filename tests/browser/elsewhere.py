@@ -19,6 +19,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.browser.lab import PATIENCE
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Frame, Route
 
@@ -100,6 +102,7 @@ class Elsewhere:
     def __init__(self, browser: Browser, lab: Lab) -> None:
         self.lab = lab
         self.page = browser.new_page(viewport={"width": 900, "height": 760})
+        self.page.set_default_timeout(PATIENCE)
         self.strays: list[str] = []
         self.errors: list[str] = []
         self._answers = scripts()

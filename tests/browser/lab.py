@@ -39,6 +39,7 @@ QUIET = {"fetchNews": "false", "checkForUpdates": False}
 # Without it JupyterLab asks which kernel to use.
 METADATA = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 SECONDS = 1_000
+PATIENCE = 120 * SECONDS  # for what a busy machine does late
 
 CURRENT = "jupyterapp.shell.currentWidget"
 READY = f"""path => {CURRENT}?.context?.path === path && {CURRENT}.context.isReady
@@ -168,6 +169,7 @@ class Window:
     def __init__(self, lab: Lab, browser: Browser, path: str = "") -> None:
         self.lab = lab
         self.page = browser.new_page(viewport={"width": 1_100, "height": 1_400})
+        self.page.set_default_timeout(PATIENCE)
         self.strays: list[str] = []
         self.page.on("request", lambda request: self._note(request.url))
         self.page.on("dialog", self._answer)
@@ -178,7 +180,7 @@ class Window:
 
     def wait_loaded(self) -> None:
         """Wait until JupyterLab is there."""
-        self.page.wait_for_function("window.jupyterapp?.started", timeout=60 * SECONDS)
+        self.page.wait_for_function("window.jupyterapp?.started")
         self.page.evaluate("jupyterapp.restored")
 
     def _answer(self, dialog: Dialog) -> None:
@@ -209,7 +211,7 @@ class Window:
 
     def opened(self, name: str) -> Notebook:
         """A notebook that is about to be in front."""
-        self.page.wait_for_function(READY, arg=name, timeout=60 * SECONDS)
+        self.page.wait_for_function(READY, arg=name)
         return Notebook(self, self.page.evaluate(f"{CURRENT}.id"))
 
     def close_all(self) -> None:
@@ -246,6 +248,7 @@ class Notebook:
     def show(self) -> None:
         """Bring it to the front."""
         self.page.evaluate("id => jupyterapp.shell.activateById(id)", self._identity)
+        self.page.wait_for_function(f"id => {CURRENT}?.id === id", arg=self._identity)
 
     def run_all(self) -> None:
         """Run → Run All Cells."""
@@ -277,9 +280,9 @@ class Notebook:
         again = self.window.open(path)
         self._identity, self._panel = again._identity, again._panel
 
-    def wait_idle(self, seconds: float = 60) -> None:
+    def wait_idle(self) -> None:
         """Wait until no cell runs or is queued; the notebook must be in front."""
-        self.page.wait_for_function(IDLE, timeout=seconds * SECONDS)
+        self.page.wait_for_function(IDLE)
 
     def wait_for_text(self, number: int, text: str) -> None:
         """Wait until a cell's output says ``text``."""

@@ -8,6 +8,7 @@ import pytest
 
 from nbagents.testing import text
 from tests.benchmarks.server import reply
+from tests.browser.chat import without_end
 from tests.browser.conftest import SETUP
 
 pytestmark = [pytest.mark.browser, pytest.mark.kernel]
@@ -39,7 +40,7 @@ def test_dollars_in_prose_and_tex_in_code_stay_and_formulas_are_set(chatting, se
 
 
 def test_the_stop_button_keeps_the_text_and_run_all_ends_there(chatting, server):
-    server.will_reply(text("word " * 500, pace=0.02), "again")
+    server.will_reply(without_end("word"), "again")
     notebook = chatting("%%chat -m gpt-4o\nGo on.", "print('queued')", "%%chat -m gpt-4o\nAgain.")
     notebook.run_all()
     notebook.wait_for_text(1, "word word word")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from nbagents.testing import LoopbackServer, error, text
-from tests.browser.chat import AGENT, COPY_PICTURE, LONGER, Chat, calls, prompts
+from tests.browser.chat import AGENT, COPY_PICTURE, Chat, Held, calls, prompts, without_end
 from tests.browser.conftest import SETUP
 from tests.browser.lab import Notebook, Window
 from tests.panel.talk import MATHS, REPLY, picture
@@ -22,12 +22,12 @@ CELLS = [
     AGENT,
     "tutor.panel()",
     "%%chat tutor\nFrom the cell.",
-    "time.sleep(300)",
-    "end = time.monotonic() + 300\nwhile time.monotonic() < end: sum(range(99))",
+    "print('computing')\ntime.sleep(300)",
+    "print('computing')\nend = time.time() + 300\nwhile time.time() < end: sum(range(99))",
     "for prompt in json.load(open('hostile.json')):\n    panel.send(prompt)\n    panel.wait()",
 ]
+WIDTH = "async image => { await image.decode(); return image.naturalWidth; }"
 AFTER = "jupyterapp.shell.currentWidget.context.model.sharedModel"
-WORDS = "word " * 400
 
 
 @pytest.fixture(scope="module")
@@ -61,16 +61,16 @@ def second(notebook: Notebook) -> Chat:
 
 
 def test_a_reply_is_seen_growing_and_ends_with_its_footer(chat, server):
-    server.will_reply(text(WORDS, pace=0.005))
+    held = Held("word")
+    server.will_reply(held.reply)
     chat.ask("Go on.")
-    chat.see("word")
-    assert not chat.button("Send").is_visible()
     chat.button("Stop").wait_for()
-    begun = len(chat.texts()[1])
-    chat.page.wait_for_function(LONGER, arg=begun + 200)
-    assert len(chat.texts()[1]) < len(WORDS) - 100, "it was not seen growing"
+    chat.see("word word")
+    assert not chat.button("Send").is_visible()
+    assert held.words.startswith(chat.texts()[1])
+    held.let_go()
     chat.rest()
-    assert chat.texts() == ["Go on.", WORDS.strip()]
+    assert chat.texts() == ["Go on.", held.words.strip()]
     assert re.fullmatch(r"gpt-4o · .*tokens · \$.* s.*", chat.footers()[0])
     totals = chat.root.locator(".nba-totals").inner_text()
     assert re.fullmatch(r"1 reply · .*tokens · \$.* s", totals)
@@ -79,13 +79,13 @@ def test_a_reply_is_seen_growing_and_ends_with_its_footer(chat, server):
 
 
 def test_stop_keeps_the_text_and_hangs_up(chat, server):
-    server.will_reply(text("word " * 5_000, pace=0.005), "Once more.")
+    server.will_reply(without_end("word"), "Once more.")
     chat.ask("Go on.")
     chat.see("word word")
     chat.press("Stop")
     chat.see("Stopped")
     request = server.requests[0]
-    assert request.wait()
+    assert request.wait(60)
     assert request.left is not None, "the server went on to its end"
     assert chat.texts()[1].startswith("word word")
     chat.press("Retry")
@@ -127,7 +127,7 @@ def test_what_was_said_is_copied_cleared_and_brought_back(chat, server):
     chat.see("It is so.")
     chat.rest()
     chat.press("Copy message")
-    chat.root.locator("[data-answer=Copied]").wait_for()
+    chat.hear("Copied")
     assert chat.page.evaluate("navigator.clipboard.readText()") == "It is **so**."
     chat.press("Clear the conversation")
     chat.messages.first.wait_for(state="detached")
@@ -153,7 +153,7 @@ def test_a_variable_and_a_picture_go_along(chat, server):
     chat.see("Rome sold more.")
     asked = chat.messages.first
     assert "sales: pandas DataFrame" in asked.inner_text()
-    assert asked.get_by_role("img", name="Attached image").evaluate("e => e.naturalWidth") == 120
+    assert asked.get_by_role("img", name="Attached image").evaluate(WIDTH) == 120
     [content] = prompts(server.requests[0])
     assert content[0]["text"] == "Look at @sales "
     assert "Oslo" in content[1]["text"]
@@ -186,6 +186,7 @@ def test_calls_that_change_something_are_approved_and_denied(chat, server):
     chat.press("Approve remove")
     card.last.get_by_role("button", name="Deny remove").click()
     chat.see("One of them.")
+    chat.rest()
     assert states.all_text_contents() == ["done", "denied"]
     answers = [each for each in server.requests[1].json()["messages"] if each["role"] == "tool"]
     assert answers[0]["content"] == "removed a.csv"
@@ -202,35 +203,44 @@ def test_a_cell_that_asks_is_seen_to_wait_in_the_panel(chat, server, notebook):
     question.fill("y")
     question.press("Enter")
     chat.see("Removed.")
+    chat.rest()
     assert chat.log.locator(".nba-call .nba-state").inner_text() == "done"
 
 
 def test_a_call_waits_for_the_kernel_and_the_panel_says_so(chat, server, notebook):
     server.will_reply(calls(("area", {"width": 3, "height": 4})), "It is 12.")
-    notebook.run(SLEEP)
+    compute(notebook, SLEEP)
     chat.ask("How large?")
     chat.root.get_by_text("The kernel is busy").wait_for()
     assert notebook.prompts()[SLEEP] == "[*]:"
     notebook.stop()
     chat.see("It is 12.")
+    chat.rest()
     assert chat.root.get_by_text("The kernel is busy").count() == 0
 
 
 @pytest.mark.parametrize("cell", [SLEEP, LOOP], ids=["sleep", "loop"])
 def test_replies_grow_and_send_and_stop_work_while_a_cell_computes(chat, server, notebook, cell):
-    server.will_reply(text(WORDS, pace=0.005), text("more " * 2_000, pace=0.005))
+    held = Held("word")
+    server.will_reply(held.reply, without_end("more"))
     chat.ask("Go on.")
     chat.see("word")
-    notebook.run(cell)
-    notebook.wait_running(cell)
-    assert len(chat.texts()[1]) < len(WORDS) - 100, "the reply was over too soon"
+    compute(notebook, cell)
+    held.let_go()
     chat.rest()
-    assert chat.texts()[1] == WORDS.strip()
+    assert chat.texts()[1] == held.words.strip()
     chat.ask("More?")
     chat.see("more more")
     chat.press("Stop")
     chat.see("Stopped")
     assert notebook.prompts()[cell] == "[*]:", "it has waited for the cell"
+
+
+def compute(notebook: Notebook, cell: int) -> None:
+    """Run a cell that takes minutes, until it does."""
+    notebook.run(cell)
+    notebook.wait_running(cell)
+    notebook.wait_for_text(cell, "computing")
 
 
 def test_two_panels_and_a_cell_have_one_conversation(chat, second, server, notebook):
@@ -273,7 +283,7 @@ def test_code_becomes_a_cell_below_that_has_not_run(chat, server, notebook):
     chat.ask("Show me.")
     chat.log.locator(".nba-code").hover()
     chat.button("Insert as cell").click()
-    chat.root.locator("[data-answer=Inserted]").wait_for()
+    chat.hear("Inserted")
     below = notebook.page.evaluate(f"{AFTER}.getCell({PANEL + 1}).getSource()")
     assert below == "x = 1\nprint(x)"
     assert notebook.prompts()[PANEL + 1] == "[ ]:"
@@ -295,7 +305,7 @@ def furnish(chat: Chat, server: LoopbackServer) -> None:
         calls(("area", {"width": 3, "height": 4}), ("remove", {"name": "a.csv"})),
         text(REPLY + MATHS),
         error(401, "Incorrect API key provided."),
-        text("word " * 500, pace=0.2),
+        without_end("word", 20),
     )
     chat.ask("Look at @sales, and remove a.csv")
     chat.press("Approve remove")
