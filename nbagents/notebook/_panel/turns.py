@@ -13,6 +13,7 @@ from nbagents.loop import call_on_main
 from nbagents.messages import Image
 from nbagents.notebook._panel.mentions import attached, variables
 from nbagents.tools import synchronous_calls
+from nbagents.usage import in_no_cell
 
 if TYPE_CHECKING:
     from nbagents.agents import ChatAgent
@@ -50,6 +51,7 @@ class Turns:
     async def take(self, agent: ChatAgent, prompt: Prompt) -> None:
         """Take a turn of the agent's; those who watch the agent see what happens in it."""
         with (
+            in_no_cell(),  # it is the panel's, whichever cell runs meanwhile
             asking(self.approve),
             synchronous_calls(self.call_when_free),
             told_of_waits(self._wait_for),
