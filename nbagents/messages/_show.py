@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbagents._mode import is_final
 from nbagents.prices import in_dollars
@@ -92,7 +92,7 @@ def call_line(call: FunctionCall) -> str:
     """A function call as one line of plain text, as Python writes it: all of it, and no more."""
     # What a model wrote must not move the cursor, hide a part or end the call: what is neither
     # a name nor a number is quoted as Python quotes it.
-    return _as_call(call, lambda shown: shown)
+    return _as_call(call, lambda value: visible(repr(value)))
 
 
 def arguments_text(call: FunctionCall) -> str:
@@ -105,21 +105,28 @@ def call_brief(call: FunctionCall) -> str:
 
     It stands below `arguments_text`, whose end could pass for the call where it fills the screen.
     """
-    return _as_call(call, _cut)
+    return _as_call(call, _brief)
 
 
-def _as_call(call: FunctionCall, shown: Callable[[str], str]) -> str:
+def _as_call(call: FunctionCall, shown: Callable[[Any], str]) -> str:
     try:
         given = json.loads(call.arguments or "{}")
-        parts = [f"{_word(name)}={value!r}" for name, value in given.items()]
+        parts = [f"{visible(_word(name))}={shown(value)}" for name, value in given.items()]
     except (ValueError, AttributeError, RecursionError):
-        parts = [repr(call.arguments)]
-    return f"{visible(_word(call.name))}({', '.join(shown(visible(part)) for part in parts)})"
+        parts = [shown(call.arguments)]
+    return f"{visible(_word(call.name))}({', '.join(parts)})"
 
 
-def _cut(shown: str) -> str:
+def _brief(value: Any, levels: int = 3) -> str:
+    """A value as Python writes it; of a long one the ends, and of a dictionary its values'."""
+    shown = visible(repr(value))
     if len(shown) <= _LONG:
         return shown
+    if isinstance(value, dict) and levels:
+        entries = (f"{_brief(name)}: {_brief(each, levels - 1)}" for name, each in value.items())
+        inside = f"{{{', '.join(entries)}}}"
+        if len(inside) <= 2 * _LONG:
+            return inside
     return f"{shown[:50]} … {shown[-20:]} ({len(shown):,} characters)"
 
 
@@ -181,16 +188,24 @@ def _tokens(result: CreateResult) -> str:
 
 def _indented(arguments: str) -> str:
     try:
-        given = json.loads(arguments)
-        if isinstance(given, dict):  # nothing is pushed out of sight by what is long
-            given = dict(sorted(given.items(), key=_is_long))
+        # Nothing is pushed out of sight by what is long.
+        given, _ = _short_first(json.loads(arguments))
         return json.dumps(given, indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return arguments
 
 
-def _is_long(argument: tuple[str, object]) -> bool:
-    return len(json.dumps(argument[1], indent=2)) > _LONG
+def _short_first(value: Any) -> tuple[Any, int]:
+    """The value, in each object what is long behind the rest; and some number of its characters."""
+    if isinstance(value, dict):
+        parts = [(name, *_short_first(each)) for name, each in value.items()]
+        sizes = {name: len(name) + size for name, _, size in parts}
+        parts.sort(key=lambda part: sizes[part[0]] > _LONG)
+        return {name: each for name, each, _ in parts}, sum(sizes.values()) + 8 * len(parts)
+    if isinstance(value, list):
+        items = [_short_first(each) for each in value]
+        return [each for each, _ in items], sum(size for _, size in items) + 4 * len(items)
+    return value, len(str(value))
 
 
 def _code(name: str) -> str:

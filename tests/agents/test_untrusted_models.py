@@ -217,9 +217,23 @@ def test_what_is_long_pushes_nothing_out_of_sight() -> None:
     brief = call_brief(call)
     assert "path='/etc/passwd'" in brief
     assert 'text="xxx' in brief
-    assert "(100,017 characters)" in brief
+    assert "(100,012 characters)" in brief
     assert len(brief) < 300
     assert json.loads(arguments_text(call)) == given
+
+
+def test_what_is_long_pushes_nothing_out_of_sight_within_an_argument_either() -> None:
+    text = "x" * 100_000
+    file = {"head": text, "k" * 300: 1, "path": "/etc/passwd", "tail": text}
+    given = {"files": [{"into": file}, 1], "file": {"into": file}}
+    call = FunctionCall(id="1", name="write", arguments=json.dumps(given))
+    read = json.loads(arguments_text(call))
+    assert read == given
+    for inside in (read["files"][0]["into"], read["file"]["into"]):
+        assert next(iter(inside)) == "path"
+    brief = call_brief(call)
+    assert "'path': '/etc/passwd'" in brief
+    assert len(brief) < 600
 
 
 class Choice(BaseModel):

@@ -213,7 +213,7 @@ def test_a_long_call_is_asked_for_whole_and_its_last_line_is_no_part_of_it(
     assert first == "Run this?"
     assert json.loads("\n".join(whole)) == {"path": "/etc/passwd", "text": text}
     assert last.startswith('write(text="xxx')
-    assert last.endswith("(544 characters), path='/etc/passwd')? [y/N] ")
+    assert last.endswith("(539 characters), path='/etc/passwd')? [y/N] ")
     assert len(last) < 200
 
 
