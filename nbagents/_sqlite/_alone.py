@@ -15,8 +15,9 @@ __all__ = ["alone_with", "is_at", "note_closed", "note_open"]
 # The bytes that SQLite locks while a connection is open: https://sqlite.org/src/file/src/os.h
 _SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
 
-_PATIENCE = 1.0
-"""Seconds to wait for others to close the file."""
+_LOOKS, _PAUSE = 100, 0.01
+"""How often to look whether others have closed the file, and the seconds in between: more of them
+on a machine that is busy, where they take longer, too."""
 
 _open: Counter[Path] = Counter()
 _turn = threading.RLock()
@@ -79,13 +80,11 @@ def _lock(file: int) -> bool:
         import fcntl
     except ImportError:  # Windows
         return False
-    deadline = time.monotonic() + _PATIENCE
-    while True:
+    for _ in range(_LOOKS):
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _SHARED_SIZE, _SHARED_FIRST)
         except OSError:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.01)
+            time.sleep(_PAUSE)
         else:
             return True
+    return False
