@@ -33,6 +33,9 @@ class ReplyStream(AsyncGenerator[EventT, None]):
     def __aiter__(self) -> _Cursor[EventT]:
         return _Cursor(self)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: read it with async for>"
+
     async def __anext__(self) -> EventT:
         return await self.asend(None)
 

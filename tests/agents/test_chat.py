@@ -67,6 +67,11 @@ async def test_an_argument_that_there_is_not_is_named_in_a_line_with_those_there
     assert await _remembered(agent) == []
 
 
+def test_a_stream_that_nobody_reads_says_how_to() -> None:
+    stream = ChatAgent(ScriptedClient("Hello")).stream("Hi")
+    assert repr(stream) == "<ReplyStream: read it with async for>"
+
+
 async def test_a_client_that_takes_any_argument_is_given_it() -> None:
     assert (await ChatAgent(ScriptedClient("Hello")).ask("Hi", colour=3)).text == "Hello"
 
