@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -108,8 +109,10 @@ def fault_in(
         tool = _found(call, tools_from(tools))
         arguments = _arguments(call, tool)
         taken = _taken(arguments, tool)
-        if changes_something(tool) and (fault := converted(arguments, taken)):
-            raise _invalid(call, tool, fault)
+        if changes_something(tool):
+            fault = converted(arguments, taken) or _read_otherwise(call, arguments)
+            if fault:
+                raise _invalid(call, tool, fault)
     except ToolException as error:
         return _result(call, error.content, is_error=True)
     except ValidationError as error:
@@ -173,6 +176,15 @@ def _arguments(call: FunctionCall, tool: Tool) -> Mapping[str, Any]:
     if not isinstance(arguments, dict):
         raise _invalid(call, tool, "they are not a JSON object")
     return arguments
+
+
+def _read_otherwise(call: FunctionCall, arguments: Mapping[str, Any]) -> str:
+    """What is wrong where they are shown, and read by ``approve=``, as something else."""
+    try:
+        shown = json.loads(call.arguments.strip() or "{}")
+    except ValueError as error:
+        return f"they are not JSON as most programs read it ({error})"
+    return "" if repr(shown) == repr(arguments) else "programs read them in different ways"
 
 
 def _taken(arguments: Mapping[str, Any], tool: Tool) -> Any:

@@ -176,6 +176,18 @@ def test_what_nobody_can_read_is_not_asked_about(depth: int) -> None:
     assert not fault or "nested more than 100 deep" in fault
 
 
+@pytest.mark.parametrize("asks", [True, False])
+def test_what_others_cannot_read_is_not_asked_about(asks: bool) -> None:
+    def change(path: str) -> None:
+        """Change something."""
+
+    tool = FunctionTool(change, "Change something.", side_effects=asks)
+    call = FunctionCall(id="1", name="change", arguments='\ufeff{"path":\n\n\n"/"}')
+    fault = fault_in(call, [tool])
+    said = "The arguments are wrong: they are not JSON as most programs read it"
+    assert (fault.content[: len(said)] if fault else "") == (said if asks else "")
+
+
 def test_of_a_tool_that_asks_nobody_as_much_is_taken_as_pydantic_takes() -> None:
     assert taken({"force": "off", "more": 1}, Options, asks=False) == ""
     assert taken(["off"], set[bool], asks=False) == ""
