@@ -10,7 +10,7 @@ from nbagents.errors import ConfigurationError
 from nbagents.messages import CreateResult, LLMMessage, ModelInfo
 from nbagents.models._arguments import check_create_arguments
 from nbagents.models._embedded.service import MODEL as EMBEDDED
-from nbagents.models._secrets import check_no_key, hidden_arguments
+from nbagents.models._secrets import hidden_arguments
 from nbagents.models._wire.params import (
     check_capabilities,
     check_messages,
@@ -91,7 +91,6 @@ def arguments_for(asked: Asked, defaults: Defaults) -> dict[str, Any]:
         ConfigurationError: The model cannot do it, or an argument is unknown.
     """
     check_create_arguments(asked.extra)
-    check_no_key(asked.extra.get("model"), "model")
     check_messages(asked.messages)
     schema = schema_in(asked, defaults)
     advice = _NO_LANGUAGE_MODEL if defaults.model == EMBEDDED else ""

@@ -124,7 +124,8 @@ def hidden_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     In the others the keys that the process holds are masked, which is how they would be sent.
 
     Raises:
-        ConfigurationError: Headers or query parameters are no mapping, or the body is no JSON.
+        ConfigurationError: Headers or query parameters are no mapping, the body is no JSON, or the
+            model is a key.
     """
     if not arguments:
         return {}
@@ -175,6 +176,8 @@ def _hidden_argument(name: str, given: Any, mask: Mask) -> Any:
         return hidden(given, name)
     if name == "extra_query":
         return hidden_query(given, name)
+    if name == "model":
+        check_no_key(given, name)
     try:
         return _without_keys(_hidden_parts(given) if name == "extra_body" else given, mask)
     except RecursionError:
