@@ -161,6 +161,32 @@ def test_a_damaged_row_is_left_out_and_told_while_somebody_else_uses_the_file(
     other.close()
 
 
+def test_a_failure_that_passes_is_not_told_as_damage(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, failures = Database._tried, [sqlite3.OperationalError("disk I/O error")]
+
+    def tried(self: Database, work: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return usual(self, work)
+
+    monkeypatch.setattr(Database, "_tried", tried)
+    assert database.rows() == [*ROWS, LONG]
+
+
+@pytest.mark.parametrize("endings", [[""], ["", "-wal", "-shm"]])
+def test_what_is_written_after_somebody_deleted_the_file_stands_in_a_new_one(
+    database: Database, path: Path, endings: list[str]
+) -> None:
+    for ending in endings:
+        path.with_name(f"{path.name}{ending}").unlink()
+    database.put(ROWS[:2])
+    with closing(Database(path, TABLE)) as other:
+        other.put(ROWS[2:3])
+        assert other.rows() == database.rows() == ROWS[:3]
+
+
 def test_what_stands_behind_a_damaged_place_of_the_log_is_put_back(
     tmp_path: Path, path: Path
 ) -> None:

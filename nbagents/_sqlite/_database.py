@@ -121,9 +121,10 @@ class Database:
 
         try:
             records = self._run(intact)
-        except ConfigurationError:  # it is not to be mended now: somebody else has it open
-            records, _ = self._run(stored)
-            self._tell("a record is left out, and the file is mended when no other kernel uses it")
+        except ConfigurationError:  # it may not be mended now, as somebody else has it open
+            records, is_whole = self._run(stored)
+            if not is_whole:
+                self._tell("a record is left out; the file is mended when no other kernel uses it")
         return [record.row(self._table) for record in newest(records).values()]
 
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -159,6 +160,8 @@ class Database:
         warn(f"The database {self.path} is damaged: {what}.", DamagedFileWarning)
 
     def _connection(self) -> sqlite3.Connection:
+        if self._open and self._seen and not is_at(self._open[0], self._seen):
+            self._disconnect()  # somebody has deleted it
         if self._open is None:
             path = Path(os.path.realpath(self.path))
             if path.exists() and not path.is_file():
