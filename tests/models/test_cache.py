@@ -204,7 +204,7 @@ def test_a_file_is_shared_by_processes_that_write_at_once(tmp_path: Path) -> Non
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
     for writer in writers:
-        assert writer.communicate("go\n\n", timeout=60)[0] == "some\nall\n"
+        assert writer.communicate("go\n\n", timeout=300)[0] == "some\nall\n"
         assert writer.returncode == 0
     assert len(SQLiteStore(path)) == 300
 

@@ -108,7 +108,7 @@ def test_several_kernels_append_at_once_and_one_may_be_killed(path: Path) -> Non
     assert killed.stdout.readline() == "some\n"
     os.kill(killed.pid, signal.SIGKILL)
     for writer in (*writers.values(), killed):
-        writer.communicate(timeout=60)
+        writer.communicate(timeout=300)
     frame = UsageLedger.read(path)
     counts = frame.groupby("notebook", observed=True)["cost"].agg(["size", "sum"])
     assert counts.loc[["a", "b"]].to_numpy().tolist() == [[50, 25.0], [50, 25.0]]
