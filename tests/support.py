@@ -18,11 +18,12 @@ from nbagents.testing._listener import Listener
 
 @dataclass
 class Request:
-    """A request that came, and whether its sender has hung up since."""
+    """A request that came, whether its answer pauses, and whether its sender has hung up since."""
 
     path: str
     headers: dict[str, str]
     raw: bytes
+    pausing: threading.Event = field(default_factory=threading.Event)
     gone: threading.Event = field(default_factory=threading.Event)
     gone_at: float | None = None
 
@@ -149,7 +150,7 @@ def stream(*pieces: bytes | float | None, **headers: str) -> Handler:
     """A chunked event stream: bytes are sent, numbers are seconds of silence, None hangs up."""
     lines = {"content-type": "text/event-stream", "transfer-encoding": "chunked", **headers}
 
-    async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
+    async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(_head(200, lines))
         for piece in pieces:
             if piece is None:
@@ -159,6 +160,7 @@ def stream(*pieces: bytes | float | None, **headers: str) -> Handler:
                 writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
                 await writer.drain()
             else:
+                request.pausing.set()
                 await asyncio.sleep(piece)
         writer.write(b"0\r\n\r\n")
 
@@ -168,7 +170,8 @@ def stream(*pieces: bytes | float | None, **headers: str) -> Handler:
 def silence(seconds: float = 30.0) -> Handler:
     """Nothing at all, for a while."""
 
-    async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
+    async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
+        request.pausing.set()
         await asyncio.sleep(seconds)
 
     return handle

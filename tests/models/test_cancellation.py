@@ -33,7 +33,7 @@ from tests.support import (
 
 HI: list[LLMMessage] = [UserMessage(content="hi", source="ada")]
 SLOW = stream(text("Hel"), text("lo"), 30.0)
-AT_ONCE = 5 * 0.2  # the promise, on a machine that is busy with something else
+AT_ONCE = 15.0  # on a machine that is busy with something else; the server would go on for 30
 
 
 @contextlib.asynccontextmanager
@@ -50,7 +50,7 @@ async def talking_to(server: Server, **given: Any) -> AsyncIterator[OpenAIChatCo
 async def gone_within(server: Server, since: float) -> float:
     """Seconds from ``since`` until the server saw that nobody listens."""
     request = server.requests[-1]
-    assert await asyncio.to_thread(request.gone.wait, 2), "the server still sends"
+    assert await asyncio.to_thread(request.gone.wait, 20), "the server still sends"
     assert request.gone_at is not None
     return request.gone_at - since
 
@@ -62,7 +62,9 @@ async def read_some(client: OpenAIChatCompletionClient, **given: Any) -> list[An
 async def until_it_streams(server: Server) -> None:
     while len(server.requests) < 2:  # noqa: ASYNC110 - the server is in another thread
         await asyncio.sleep(0.005)
-    await asyncio.sleep(0.05)
+    assert await asyncio.to_thread(server.requests[1].pausing.wait, 30)
+    for _ in range(20):  # until what has come is read
+        await asyncio.sleep(0.002)
 
 
 async def test_break_closes_the_response_although_a_variable_holds_the_stream() -> None:
@@ -158,7 +160,7 @@ async def test_a_token_cancels_while_connecting() -> None:
             began = time.monotonic()
             with pytest.raises(RequestCancelledError):
                 await asking
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < AT_ONCE
 
 
 async def test_a_server_that_hangs_after_the_end_does_not_hold_the_result_back() -> None:
@@ -166,8 +168,8 @@ async def test_a_server_that_hangs_after_the_end_does_not_hold_the_result_back()
         async with talking_to(server) as client:
             began = time.monotonic()
             assert (await read_some(client))[-1].content == "Hello world"
-            assert time.monotonic() - began < 1
-            assert await gone_within(server, began) < 1
+            assert time.monotonic() - began < AT_ONCE
+            assert await gone_within(server, began) < AT_ONCE
 
 
 async def test_a_token_that_was_used_before_sends_nothing() -> None:
