@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import ssl
 from contextlib import aclosing, suppress
 from functools import cache
@@ -30,6 +31,7 @@ KEEP_ALIVE = 180.0
 
 _ERROR_BODY_SECONDS = 5.0
 _MOST_REDIRECTS = 20
+_ZONE = re.compile(r"%[^\]]*")
 _CONNECTIONS = httpx2.Limits(
     max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEP_ALIVE
 )
@@ -119,6 +121,9 @@ class GuardedClient(httpx2.AsyncClient):
 
 async def _check(request: httpx2.Request) -> None:
     check_allowed(str(request.url))
+    host = request.headers["host"]
+    if "%" in host:  # by which of this machine's networks it is reached: RFC 6874, section 4
+        request.headers["host"] = _ZONE.sub("", host)
 
 
 def _too_late(

@@ -18,7 +18,7 @@ import pytest
 
 from nbagents.errors import ConfigurationError, ProtocolError, RequestTimeoutError
 from nbagents.messages import LLMMessage, UserMessage
-from nbagents.models._http import KEEP_ALIVE
+from nbagents.models._http import KEEP_ALIVE, _check
 from nbagents.models._limits import Limits
 from nbagents.models._openai import OpenAIChatCompletionClient
 from nbagents.usage import ledger
@@ -256,6 +256,13 @@ async def test_what_is_for_this_machine_goes_through_no_proxy(
         ) as client:
             assert (await client.create(HI)).content == "Hello world"
         assert proxy.requests == []
+
+
+@pytest.mark.parametrize("host", ["[::1]:8080", "localhost"])
+async def test_a_server_is_not_told_by_which_network_it_is_reached(host: str) -> None:
+    request = httpx2.Request("POST", f"http://{host.replace(']', '%251]')}/v1")
+    await _check(request)
+    assert request.headers["host"] == host
 
 
 async def test_what_a_redirect_says_is_not_read() -> None:
