@@ -38,6 +38,17 @@ def offered(room, items=None):
     room.tell("completions", request=request, items=ITEMS if items is None else items)
 
 
+def edit_the_first_prompt(room):
+    """Put ``second`` in its place, over half a thought that was typed."""
+    room.mount()
+    room.whole(message("u1", "first"), message("a2", "x"))
+    room.draft.fill("half a thought")
+    room.see(".nba-user").hover()
+    room.press("Edit and branch").click()
+    room.draft.fill("second")
+    room.draft.press("Enter")
+
+
 def test_enter_sends_and_shift_enter_breaks_the_line(room):
     room.mount()
     room.draft.press_sequentially("two")
@@ -102,13 +113,7 @@ def test_what_comes_back_takes_the_place_of_nothing_that_was_written_since(room)
 
 
 def test_an_edit_that_could_not_be_sent_is_an_edit_still(room):
-    room.mount()
-    room.whole(message("u1", "first"), message("a2", "x"))
-    room.draft.fill("half a thought")
-    room.see(".nba-user").hover()
-    room.press("Edit and branch").click()
-    room.draft.fill("second")
-    room.draft.press("Enter")
+    edit_the_first_prompt(room)
     request = room.sent("edit")[0]["request"]
     room.tell("acknowledged", request=request)
     room.tell("error", text="A reply is under way.", request=request)
@@ -199,13 +204,7 @@ def test_up_in_an_empty_composer_edits_the_last_prompt_and_escape_gives_it_up(ro
 
 
 def test_edit_branches_from_a_message_and_gives_back_what_was_typed(room):
-    room.mount()
-    room.whole(message("u1", "first"), message("a2", "x"))
-    room.draft.fill("half a thought")
-    room.see(".nba-user").hover()
-    room.press("Edit and branch").click()
-    room.draft.fill("second")
-    room.draft.press("Enter")
+    edit_the_first_prompt(room)
     [sent] = room.sent("edit")
     request = sent.pop("request")
     assert sent == {"kind": "edit", "id": "u1", "text": "second"}
