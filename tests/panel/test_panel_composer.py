@@ -169,7 +169,9 @@ def test_send_is_stop_while_a_reply_streams(room):
     room.press("Stop").click()
     assert room.sent("stop") == [{"kind": "stop"}]
     assert room.see(".nba-status").inner_text() == "Stopping…"
+    assert room.see(".nba-notice").is_visible()
     room.tell("busy", busy=False, waiting_for=None)
+    assert not room.see(".nba-notice").is_visible()  # no reply is under way any longer
     assert room.press("Send").is_visible()
     assert room.draft.input_value() == "next"
     assert room.page.evaluate("document.activeElement.localName") == "textarea"
@@ -369,6 +371,14 @@ def test_keys_stay_in_the_panel_but_for_saving_and_the_command_palette(room):
         "kept b", "kept Enter", "kept Enter", "free s", "out s", "kept Escape", "free C", "out C",
         "kept d",
     ]  # fmt: skip
+
+
+def test_other_notices_stay_when_a_reply_has_ended(room):
+    room.mount()
+    room.tell("busy", busy=True, waiting_for=None)
+    room.tell("error", text="The key was refused: set another one.")
+    room.tell("busy", busy=False, waiting_for=None)
+    assert "The key was refused" in room.see(".nba-notice").inner_text()
 
 
 def test_the_composer_grows_with_what_is_typed(room):

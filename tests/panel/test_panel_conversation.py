@@ -313,3 +313,16 @@ def test_blocks_of_a_long_reply_arrive_whole(room):
     # Beside 16 others at most, so that what is not seen need not be laid out.
     groups = room.see(".nba-group").evaluate_all("all => all.map(each => each.children.length)")
     assert set(groups[:-1]) == {16}
+
+
+def test_a_message_that_waits_for_its_turn_is_shown_so_and_is_not_to_be_edited(room):
+    room.mount()
+    waits = message("u1000000001", "later @df", status="waiting", notes=["df"])
+    room.whole(message("u1", "go"), message("a2", status="streaming"), waits, busy=True)
+    room.tell("message", message=message("a3", "in between", status="streaming"))
+    assert lines(room.see(".nba-message").last) == ["later @df", "df", "Waiting"]
+    buttons = room.see(".nba-message").last.get_by_role("button", name="Edit and branch")
+    assert buttons.count() == 0
+    room.tell("removed", ids=["u1000000001"])
+    room.tell("message", message=message("u4", "later @df"))
+    assert lines(room.see(".nba-message").last) == ["later @df"]

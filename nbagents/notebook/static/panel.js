@@ -146,11 +146,10 @@ function icon(name) {
 
 /** A button with a sign, and perhaps a word.
  * @param {keyof typeof ICONS} sign @param {string} label @param {() => void} act */
-function button(sign, label, act, word = "") {
-  const kind = word ? "nba-button" : "nba-button nba-bare";
+function button(sign, label, act, word = "", kind = word ? "" : "nba-bare") {
   const title = word !== label && label;
-  const given = { type: "button", class: kind, "aria-label": label, title, click: act };
-  return h("button", given, icon(sign), word);
+  const given = { type: "button", "aria-label": label, title, click: act };
+  return h("button", { ...given, class: `nba-button ${kind}` }, icon(sign), word);
 }
 
 const unique = () => Math.random().toString(36).slice(2, 8);
@@ -354,6 +353,7 @@ class Conversation {
     this.busy = busy;
     this.waitingFor = waiting_for ?? "";
     this.stopping &&= busy;
+    if (!busy && this.notice === UNDER_WAY) this.notice = "";
     this.tell("status");
   }
 
@@ -402,6 +402,10 @@ class Conversation {
     this.tell("status");
   }
 
+  get empty() {
+    return !this.draft.text.trim() && !this.draft.images.length;
+  }
+
   attached() {
     const found = [...this.draft.text.matchAll(MENTION)];
     const known = found.filter(([, , root]) => this.known.has(root));
@@ -412,7 +416,7 @@ class Conversation {
   submit() {
     const { text, images, editing } = this.draft;
     if (this.busy) this.notify(UNDER_WAY);
-    if (this.gone || this.busy || this.sending || !(text.trim() || images.length)) return false;
+    if (this.gone || this.busy || this.sending || this.empty) return false;
     const request = unique();
     this.sending = request;
     this.timer = setTimeout(() => {
@@ -437,13 +441,12 @@ class Conversation {
   /** Put back what the kernel took and could not send; of what was written since nothing is lost.
    * @param {Draft} draft */
   #giveBack(draft) {
-    const { text, images, editing } = this.draft;
     this.handed = null;
-    if (editing) return;
+    if (this.draft.editing) return;
     if (this.messages.has(draft.editing ?? "")) {
       this.kept = this.draft;
       this.draft = draft;
-    } else if (!text.trim() && !images.length) this.draft = { ...draft, editing: null };
+    } else if (this.empty) this.draft = { ...draft, editing: null };
   }
 
   stop() {
@@ -539,6 +542,7 @@ const STATUS = /** @type {Record<string, string>} */ ({
   filtered: "Stopped by a content filter",
   incomplete: "The reply broke off",
   refused: "Refused by the model",
+  waiting: "Waiting",
 });
 
 const ASKING = /** @type {Record<string, string>} */ ({
@@ -600,12 +604,12 @@ class MessageView {
     this.root.classList.toggle("nba-failed", status === "failed");
     this.root.ariaLabel = role === "user" ? "You" : source || "Note";
     say(this.who, source === "user" ? "" : source);
-    say(this.status, open ? "" : STATUS[status] ?? "");
+    say(this.status, open && role !== "user" ? "" : STATUS[status] ?? "");
     say(this.footer, message.footer);
     // Asked again is the whole turn, by its last message: a reply, or where it broke off.
     const goesOn = message.calls.length > 0 && status === "complete";
     this.retrying.hidden = role !== "assistant" || open || goesOn;
-    this.editing.hidden = role !== "user";
+    this.editing.hidden = open || role !== "user";
     this.copying.hidden = open || !message.markdown;
     const bare = open || (goesOn && !message.markdown);
     this.foot.hidden = message.calls.length > 0 && bare && !message.footer;
@@ -638,9 +642,9 @@ class CallView {
     const parts = [icon("tool"), h("strong", {}, call.name), this.brief, this.state];
     this.folded = h("details", { class: "nba-fold" }, h("summary", {}, ...parts));
     this.folded.append(h("p", {}, "Arguments"), this.given, this.answered);
-    const allow = button("check", `Approve ${call.name}`, () => this.#decide(true), "Approve");
+    const yes = () => this.#decide(true);
+    const allow = button("check", `Approve ${call.name}`, yes, "Approve", "nba-main");
     const deny = button("close", `Deny ${call.name}`, () => this.#decide(), "Deny");
-    allow.className += " nba-main";
     this.question = div("ask", allow, deny);
     this.question.hidden = true;
     this.root = div("call", this.folded, this.question);
@@ -693,8 +697,8 @@ class Log {
     this.list = div("list", this.empty);
     const kind = { class: "nba-log", role: "log", "aria-live": "off", tabindex: "0" };
     this.root = h("div", { ...kind, scroll: () => this.#scrolled() }, this.list);
-    this.jump = button("down", "Jump to the latest message", () => this.stick(), "Latest");
-    this.jump.className += " nba-jump";
+    const stick = () => this.stick();
+    this.jump = button("down", "Jump to the latest message", stick, "Latest", "nba-jump");
     this.jump.hidden = true;
     this.observer = new ResizeObserver(() => this.#resized());
     this.observer.observe(this.list);
@@ -812,12 +816,12 @@ class Composer {
     this.pictures = div("thumbs");
     this.chips = div("chips");
     this.hint = span("hint", "Enter sends · Shift+Enter breaks the line");
-    this.sending = button("send", "Send", () => this.submit(), "Send");
-    const stopping = (this.stopping = button("stop", "Stop", () => this.#then("stop"), "Stop"));
-    this.sending.className += " nba-main";
-    stopping.className += " nba-main nba-stop";
+    this.sending = button("send", "Send", () => this.submit(), "Send", "nba-main");
+    const stop = () => this.#then("stop");
+    const stopping = button("stop", "Stop", stop, "Stop", "nba-main nba-stop");
     // A growing panel moves it: the click is its own wherever it is.
     stopping.onpointerdown = ({ pointerId }) => stopping.setPointerCapture(pointerId);
+    this.stopping = stopping;
     const change = () => this.attach([...(file.files ?? [])]).then(() => (file.value = ""));
     const file = h("input", { type: "file", accept: "image/*", multiple: true, hidden: true, change });
     this.picking = button("image", "Attach an image (or paste or drop it)", () => file.click());
@@ -837,8 +841,7 @@ class Composer {
     this.sending.hidden = busy;
     this.stopping.hidden = !busy;
     this.stopping.disabled = stopping;
-    const empty = !draft.text.trim() && !draft.images.length;
-    this.sending.disabled = gone || empty || Boolean(sending);
+    this.sending.disabled = gone || this.chat.empty || Boolean(sending);
     this.#paintPictures(draft.images);
     this.#paintChips();
     this.#grow();
@@ -1079,7 +1082,9 @@ class Panel {
     // The attribute: keys pressed in here are no shortcuts of JupyterLab's.
     const kind = { class: "nbagents-panel", role: "group", "data-lm-suppress-shortcuts": true };
     const below = [this.status, this.notice, this.composer.root, this.totals, this.live];
-    this.root = h("div", kind, head, middle, ...below);
+    const drag = (/** @type {DragEvent} */ event) => this.#drag(event);
+    const drags = { dragover: drag, dragleave: drag, drop: drag };
+    this.root = h("div", { ...kind, ...drags }, head, middle, ...below);
     this.#listen();
     chat.panels.add(this);
     el.append(this.root);
@@ -1112,9 +1117,6 @@ class Panel {
     // before JupyterLab, which looks at the document
     const before = { capture: true, signal: this.ended.signal };
     window.addEventListener("keydown", (event) => this.#letThrough(event), before);
-    for (const name of ["dragover", "dragleave", "drop"]) {
-      root.addEventListener(name, (event) => this.#drag(/** @type {DragEvent} */ (event)));
-    }
   }
 
   /** Saving and the command palette stay JupyterLab's.
