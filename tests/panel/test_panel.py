@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import sys
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +20,7 @@ import pytest
 
 from nbagents import ChatAgent, ChatPanel
 from nbagents._waits import waiting_for
-from nbagents.errors import ConfigurationError, ServerError
+from nbagents.errors import APIConnectionError, ConfigurationError, ServerError
 from nbagents.loop import run
 from nbagents.messages import CreateResult, FunctionCall, RequestUsage
 from nbagents.model_context import BufferedChatCompletionContext
@@ -26,7 +28,9 @@ from nbagents.models import OpenAIChatCompletionClient
 from nbagents.notebook._panel import inbound
 from nbagents.notebook._panel.mentions import attached, check_names, mentions
 from nbagents.tools import FunctionTool, tool
+from nbagents.usage import ledger
 from tests.panel.mirror import Mirror
+from tests.panel.room import STATIC
 from tests.panel.talk import picture
 from tests.scripted import ScriptedClient
 
@@ -230,6 +234,67 @@ def test_stop_also_drops_what_waits_for_its_turn_and_gives_it_back() -> None:
         assert [text for role, text in shown(panel) if role == "user"] == ["one"]
 
 
+def test_what_waits_for_its_turn_is_shown_at_once_below_all_that_comes_before() -> None:
+    agent = agent_of("word " * 1_000, "Two", pause=0.005)
+    with opened(agent) as (panel, front):
+        panel.send("one")
+        wait_for(lambda: len(panel.messages) == 2)
+        panel.send("two", images=[picture()])
+        wait_for(lambda: len(front.mirror.messages) == 3)
+        waits = front.mirror.messages[-1]
+        assert (waits["status"], waits["markdown"]) == ("waiting", "two")
+        assert (waits["notes"], waits["images"]) == (["1 image"], [])
+        panel.stop()
+        panel.wait()
+        assert shown(panel)[0] == ("user", "one")
+        assert len(panel.messages) == 2
+        assert front.mirror.messages == panel.messages
+
+
+def test_what_has_waited_is_asked_in_its_turn() -> None:
+    with opened(agent_of("One", "Two", pause=0.05)) as (panel, front):
+        panel.send("a")
+        wait_for(lambda: panel.messages)
+        panel.send("b")
+        panel.wait()
+        assert [text for _, text in shown(panel)] == ["a", "One", "b", "Two"]
+        assert statuses(panel) == ["complete"] * 4
+        assert front.mirror.messages == panel.messages
+
+
+def test_what_a_stopped_reply_took_is_in_the_totals_as_in_the_ledger() -> None:
+    before = len(ledger)
+    with opened(agent_of("Yes", "word " * 1_000, pause=0.005)) as (panel, _):
+        panel.send("a")
+        panel.wait()
+        assert panel.totals == "1 reply · 10 → 1 tokens"
+        panel.send("b c d")
+        wait_for(lambda: "word" in panel.messages[-1]["markdown"])
+        panel.stop()
+        panel.wait()
+        took = ledger.records[before:]
+        assert [record.status for record in took] == ["complete", "cancelled"]
+        read = sum(record.prompt_tokens for record in took)
+        written = sum(record.completion_tokens for record in took)
+        assert written > 1
+        assert panel.totals == f"2 replies · {read:,} → {written:,} tokens · partly estimated"
+
+
+class Unreachable(ScriptedClient):
+    async def create_stream(self, *given: Any, **arguments: Any) -> AsyncIterator[Any]:
+        for error in self.replies:
+            raise error
+        yield ""
+
+
+def test_what_the_server_never_worked_on_is_not_in_the_totals() -> None:
+    client = Unreachable(APIConnectionError("The server cannot be reached."))
+    with opened(ChatAgent(client)) as (panel, _):
+        panel.send("a")
+        panel.wait()
+        assert (statuses(panel), panel.totals) == (["complete", "failed"], "")
+
+
 def test_a_reply_that_a_cell_has_asked_for_is_the_cells_to_stop() -> None:
     agent = agent_of("One", pause=0.2)
     with opened(agent) as (panel, front):
@@ -301,7 +366,9 @@ def test_nothing_is_asked_again_while_a_reply_is_under_way() -> None:
         wait_for(lambda: panel.messages)
         front.say("edit", id="m1", text="b")
         wait_for(lambda: front.errors)
-        assert front.errors == ["A reply is under way: stop it first, or wait for its end."]
+        assert front.errors == ["A reply is under way: wait for it, or stop it."]
+        # The front end takes it away when the reply has ended, by these words.
+        assert f'"{front.errors[0]}"' in (STATIC / "panel.js").read_text()
 
 
 def test_clear_forgets_and_can_be_undone() -> None:
@@ -349,6 +416,47 @@ def test_variables_are_completed_and_attached(monkeypatch: pytest.MonkeyPatch) -
         [note] = panel.messages[0]["notes"]
         assert note.startswith("panel_frame: pandas DataFrame")
         assert "pandas DataFrame" in agent.client.requests[0][0].content[1]
+
+
+NO_SUCH = "@nosuch: no such variable; sent as text"
+
+
+@pytest.mark.parametrize(
+    ("text", "notes"),
+    [
+        ("What is @nosuch?", [NO_SUCH]),
+        ("@nosuch.shape and (@nosuch), @nosuch.", [NO_SUCH]),
+        ("@panel_known or @nosuch", [NO_SUCH]),
+        ("Write to ada@nosuch.org or ada+x@nosuch, or @ nosuch", []),
+        ("Install @nosuch/core", []),
+        ("Why `@nosuch` and ``a`b @nosuch``?", []),
+        ("```python\n@nosuch\ndef f(): ...\n```\nWhy?", []),
+        ("~~~\n@nosuch\n", []),
+        ("@property is a decorator", []),
+        (" ".join(f"@no{n}" for n in range(9)), [f"@no{n}{NO_SUCH[7:]}" for n in range(5)]),
+    ],
+)
+def test_a_name_that_the_kernel_does_not_have_is_noted(
+    text: str, notes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["__main__"], "panel_known", 1, raising=False)
+    agent = agent_of("One", "Two")
+    with opened(agent) as (panel, front):
+        panel.send(text)
+        panel.wait()
+        assert panel.messages[0]["notes"] == notes
+        panel.edit(panel.messages[0]["id"], f"{text} Again")
+        panel.wait()
+        assert panel.messages[0]["notes"] == front.mirror.messages[0]["notes"] == notes
+        assert [request[-1].content for request in agent.client.requests] == [text, f"{text} Again"]
+
+
+def test_a_name_in_a_cell_is_no_attachment_and_not_noted() -> None:
+    agent = agent_of("One")
+    with opened(agent) as (panel, _):
+        agent.ask_sync("What is @nosuch?")
+        wait_for(lambda: panel.value)
+        assert panel.messages[0]["notes"] == []
 
 
 def test_a_variable_that_is_not_there_is_said_and_nothing_is_sent() -> None:
@@ -456,7 +564,8 @@ def test_two_calls_of_one_id_are_two_that_are_asked_for_one_by_one() -> None:
         for path in ("scratch", "home"):
             wait_for(lambda path=path: any(path in call["arguments"] for call in asked_in(panel)))
             [call] = asked_in(panel)
-            assert ran == ["scratch", "home"][: ["scratch", "home"].index(path)]
+            before = {"scratch": [], "home": ["scratch"]}[path]
+            wait_for(lambda before=before: ran == before)
             panel.approve(call["id"])
         panel.wait()
         assert ran == ["scratch", "home"]
@@ -608,6 +717,28 @@ def test_closing_a_panel_ends_what_it_has_asked_for() -> None:
     assert repr(panel) == "ChatPanel('tutor')"
 
 
+def test_a_closed_panel_holds_the_conversation_no_longer() -> None:
+    panel = ChatPanel(agent_of("One"))
+    panel.send("a")
+    panel.wait()
+    dialogue = weakref.ref(panel._dialogue)
+    panel.close()
+    wait_for(lambda: not panel.messages)
+    wait_for(lambda: gc.collect() >= 0 and not dialogue())
+    assert panel._saved._messages == ()
+    assert (panel.value, panel.result.text) == ("One", "One")
+
+
+def test_nothing_holds_a_closed_panel() -> None:
+    panel = ChatPanel(agent_of("One"))
+    panel.send("a")
+    panel.wait()
+    panel.close()
+    held = weakref.ref(panel)
+    del panel
+    wait_for(lambda: gc.collect() >= 0 and not held())
+
+
 def test_what_a_panel_cannot_do_is_an_error_of_who_asks_it() -> None:
     panel = ChatPanel(agent_of("One"))
     with pytest.raises(ConfigurationError, match="Nothing has been said in this panel yet"):
@@ -682,6 +813,22 @@ def test_the_bundle_shows_the_conversation_where_there_is_no_kernel() -> None:
         assert "<script" not in data["text/html"] + data["text/markdown"]
         assert data["text/html"].startswith('<div class="nbagents-saved">')
         assert data["text/plain"] == "ChatPanel('tutor')"
+
+
+@pytest.mark.parametrize("failure", [None, ValueError("boom")])
+def test_where_there_is_no_retry_button_none_is_spoken_of(failure: Exception | None) -> None:
+    agent = agent_of(failure or "word " * 1_000, pause=0.005)
+    with opened(agent) as (panel, _):
+        panel.send("a")
+        wait_for(lambda: len(panel.messages) == 2)
+        panel.stop()
+        panel.wait()
+        data, _ = panel._repr_mimebundle_()
+        [note] = panel.messages[-1]["notes"]
+        assert note.endswith(". Retry asks again.")
+        for kind in ("text/html", "text/markdown"):
+            assert "Retry" not in data[kind]
+        assert note.split()[0] in data["text/markdown"]
 
 
 def test_nothing_in_how_a_panel_shows_itself_varies_from_run_to_run() -> None:

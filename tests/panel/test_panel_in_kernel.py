@@ -144,9 +144,14 @@ def test_a_message_that_attaches_waits_for_the_main_thread_and_comes_back(
     assert not panel.is_idle(cell)
     [said] = [busy["waiting_for"] for busy in panel.of("busy") if busy["waiting_for"]]
     assert said == "The kernel is busy: your message waits for it."
+    panel.listen(lambda: panel.last("w1")["status"] == "waiting")
+    assert (panel.last("w1")["markdown"], panel.last("w1")["notes"]) == ("@data?", ["data"])
+    assert not panel.is_idle(cell)
     panel.say({"kind": "stop"})
     panel.listen(lambda: panel.of("error"))
     assert panel.of("error")[-1]["request"] == "r1"
+    panel.listen(lambda: panel.of("removed"))
+    assert panel.of("removed")[-1]["ids"] == ["w1"]
 
 
 def test_a_cell_that_waits_for_the_panel_runs_its_tools(panel: PanelKernel) -> None:

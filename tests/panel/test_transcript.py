@@ -25,8 +25,9 @@ from nbagents.messages import (
     SystemMessage,
     UserMessage,
 )
+from nbagents.notebook._panel.endings import STOPPED
 from nbagents.notebook._panel.growing import GrowingText
-from nbagents.notebook._panel.transcript import STOPPED, Transcript
+from nbagents.notebook._panel.transcript import Transcript
 from nbagents.rendering import to_html
 from tests.panel.mirror import Mirror
 from tests.panel.talk import REPLY, picture
@@ -179,7 +180,7 @@ def test_images_are_shown_and_attached_objects_named() -> None:
         (
             ValueError("boom"),
             "failed",
-            "ValueError: boom. Retry asks again; the traceback is in the log `nbagents`.",
+            "ValueError: boom; the traceback is in the log `nbagents`. Retry asks again.",
         ),
     ],
 )

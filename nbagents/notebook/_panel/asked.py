@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from nbagents.notebook._panel.transcript import words_for
+from nbagents.notebook._panel.endings import words_for
 
 if TYPE_CHECKING:
+    from nbagents.notebook._panel.entries import Entry
     from nbagents.notebook._panel.viewer import Viewer
 
 __all__ = ["Act", "Ask", "Asked"]
@@ -28,11 +29,15 @@ class Ask:
     Attributes:
         viewer: The panel.
         request: What the panel's front end calls it.
+        notes: What there is to say about the message.
+        queued: The message, as it is shown while it waits for its turn.
         started: Whether the turn that it is for has begun.
     """
 
     viewer: Viewer
     request: str | None = None
+    notes: Sequence[str] = ()
+    queued: Entry | None = None
     started: bool = False
 
 
@@ -40,33 +45,30 @@ class Asked:
     """The book of what is asked; it is kept on the private loop.
 
     Args:
-        changed: Called when something begins or is over.
+        over: Called with each when it is over.
     """
 
-    def __init__(self, changed: Callable[[], None]) -> None:
-        self._changed = changed
+    def __init__(self, over: Callable[[Ask], None]) -> None:
+        self._over = over
         self._asks: dict[asyncio.Task[Any], Ask] = {}
 
     def __bool__(self) -> bool:
         return bool(self._asks)
 
-    def begin(self, ask: Ask, act: Act, *, at_once: bool = False) -> None:
-        """Run something that a panel has asked for, in a context of nobody's.
-
-        What is done ``at_once``, unless it waits for a turn, is not shown to be under way.
-        """
+    def begin(self, ask: Ask, act: Act) -> None:
+        """Run something that a panel has asked for, in a context of nobody's."""
         context = contextvars.Context()
         task = context.run(asyncio.create_task, _run(ask, act))
         self._asks[task] = ask
         task.add_done_callback(self._finished)
-        if not at_once:
-            self._changed()
 
-    def started(self) -> None:
-        """Note that a turn has begun; it is asked for by a panel if its task is in the book."""
+    def started(self) -> Ask | None:
+        """Note that a turn has begun, in its task; what it is for, if a panel has asked."""
         task = asyncio.current_task()
-        if task in self._asks:
-            self._asks[task].started = True
+        ask = self._asks.get(task) if task is not None else None
+        if ask is not None:
+            ask.started = True
+        return ask
 
     def cancel(self, viewer: Viewer | None = None) -> None:
         """End what a panel has asked for, or what all have."""
@@ -83,7 +85,7 @@ class Asked:
         ask = self._asks.pop(task)
         if task.cancelled() and not ask.started and ask.request is not None:
             ask.viewer.complain("Stopped before it was sent.", ask.request)
-        self._changed()
+        self._over(ask)
 
 
 async def _run(ask: Ask, act: Act) -> None:

@@ -7,11 +7,11 @@ on the private loop: the panels post to it, from whatever thread they are called
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from nbagents.agents import TurnEvent, TurnStarted
+from nbagents.agents import TurnEnded, TurnEvent, TurnStarted
 from nbagents.agents._turns import turns_of
 from nbagents.errors import NbAgentsError
 from nbagents.loop import engine
@@ -19,19 +19,22 @@ from nbagents.messages import Image
 from nbagents.notebook._panel.asked import Ask, Asked
 from nbagents.notebook._panel.entries import Entry
 from nbagents.notebook._panel.inbound import Edit, Send, check
+from nbagents.notebook._panel.mentions import unknown_mentions
 from nbagents.notebook._panel.outbox import Outbox
 from nbagents.notebook._panel.rewind import memory_of, restore, rewind
+from nbagents.notebook._panel.spending import Spending
 from nbagents.notebook._panel.totals import Totals
 from nbagents.notebook._panel.transcript import Transcript
 from nbagents.notebook._panel.turns import Prompt, Turns
 from nbagents.notebook._panel.viewer import Viewer
+from nbagents.usage import UsageRecord, ledger
 
 __all__ = ["Dialogue", "dialogue_of"]
 
 logger = logging.getLogger("nbagents")
 
 NOT_OURS = "A cell has asked for this reply: interrupt the kernel to stop it."
-STOP_FIRST = "A reply is under way: stop it first, or wait for its end."
+UNDER_WAY = "A reply is under way: wait for it, or stop it."  # panel.js knows these words
 
 
 class Dialogue:
@@ -50,15 +53,16 @@ class Dialogue:
         self._viewers: list[Viewer] = []
         self._outbox = Outbox(self._paint)
         self.turns = Turns(self.transcript, self._outbox.changed)
-        self._asked = Asked(self._outbox.changed)
+        self._asked = Asked(self._over)
+        self._spending = Spending()
         self._shown: tuple[bool, str | None] = (False, None)
         self._cleared: tuple[Mapping[str, Any], list[Entry], Totals] | None = None
-        self._unwatch: Callable[[], None] = lambda: None
+        self._unwatch: list[Callable[[], None]] = []
 
     async def join(self, viewer: Viewer) -> None:
         """Take a panel in; the first one has the dialogue begin with what the agent remembers."""
         if not self._viewers:
-            self._unwatch = viewer.agent.watch(self._watch)
+            self._unwatch = [viewer.agent.watch(self._watch), ledger.on_add(self._spending.see)]
             self.transcript.remember(await memory_of(viewer.agent.model_context))
         self._viewers.append(viewer)
         self._outbox.flush()
@@ -69,7 +73,8 @@ class Dialogue:
         if viewer in self._viewers:
             self._viewers.remove(viewer)
         if not self._viewers:
-            self._unwatch()
+            for end in self._unwatch:
+                end()
             _dialogues.pop(viewer.agent.model_context, None)
 
     @property
@@ -78,37 +83,44 @@ class Dialogue:
         return not (self.transcript.busy or self._asked)
 
     def send(self, viewer: Viewer, message: Send) -> None:
-        """Ask the agent, when it is its turn."""
+        """Ask the agent, when it is its turn; until then the message is shown to wait for it."""
         check(message)
         images = [Image.from_uri(uri) for uri in message.images]
+        ask = Ask(viewer, message.request, unknown_mentions(message.text))
+        if message.attach or not self.idle:
+            ask.queued = self.transcript.queue(message.text, [*_in_words(message), *ask.notes])
 
-        async def ask() -> None:
+        async def act() -> None:
             prompt: Prompt = message.text
             if message.attach or images:
                 parts = await self.turns.attached(viewer.agent, message.attach)
                 prompt = [*([message.text] if message.text.strip() else []), *parts, *images]
             await self.turns.take(viewer.agent, prompt)
 
-        self._asked.begin(Ask(viewer, message.request), ask)
+        self._asked.begin(ask, act)
+        self._outbox.changed()
 
     def retry(self, viewer: Viewer, identity: str, edit: Edit | None = None) -> None:
         """Go back to a message and ask it once more, or ask ``edit`` in its place."""
         if edit is not None:
             check(edit)
         if not self.idle:
-            raise NbAgentsError(STOP_FIRST)
+            raise NbAgentsError(UNDER_WAY)
         question = self.transcript.question_of(identity)
         if question is None or question.said is None:
             raise NbAgentsError("This message is no longer there; send the text anew.")
         prompt = question.said.content if edit is None else _edited(question, edit.text)
+        text = "\n".join(question.texts) if edit is None else edit.text
+        request = edit.request if edit is not None else None
 
-        async def ask() -> None:
+        async def act() -> None:
             said = self.transcript.remembered(question)
             await rewind(viewer.agent.model_context, said)
             self.transcript.forget([question])
             await self.turns.take(viewer.agent, prompt)
 
-        self._asked.begin(Ask(viewer, edit.request if edit is not None else None), ask)
+        self._asked.begin(Ask(viewer, request, unknown_mentions(text)), act)
+        self._outbox.changed()
 
     def stop(self) -> None:
         """End what panels have asked for, also what still waits for its turn."""
@@ -127,7 +139,7 @@ class Dialogue:
             await viewer.agent.clear()
             self._cleared = (state, *shown)
 
-        self._asked.begin(Ask(viewer), forget, at_once=True)
+        self._asked.begin(Ask(viewer), forget)
 
     def restore(self, viewer: Viewer) -> None:
         """Bring back what was cleared last."""
@@ -141,7 +153,7 @@ class Dialogue:
             self.transcript.put_back(entries, totals)
             self._outbox.changed()
 
-        self._asked.begin(Ask(viewer), bring_back, at_once=True)
+        self._asked.begin(Ask(viewer), bring_back)
 
     def say(self, text: str) -> None:
         """Add a line that is nobody's."""
@@ -158,23 +170,41 @@ class Dialogue:
         self._outbox.flush()
 
     def _watch(self, event: TurnEvent) -> None:
-        # Called in the thread of the loop that runs the turn.
-        if engine().is_current:
-            if isinstance(event, TurnStarted):
-                self._asked.started()
-            self._see(event)
+        # Called in the thread of the loop that runs the turn, and in the task that does.
+        took = self._spending.end() if isinstance(event, TurnEnded) else []
+        if isinstance(event, TurnStarted):
+            self._spending.begin()
+        if not engine().is_current:
+            engine().loop.call_soon_threadsafe(self._see, event, None, took)
         else:
-            engine().loop.call_soon_threadsafe(self._see, event)
+            ask = self._asked.started() if isinstance(event, TurnStarted) else None
+            self._see(event, ask, took)
 
-    def _see(self, event: TurnEvent) -> None:
+    def _see(self, event: TurnEvent, ask: Ask | None, took: Sequence[UsageRecord]) -> None:
         try:
+            if ask is not None:
+                self._take_out(ask)
             self.transcript.see(event)
+            if ask is not None:
+                self.transcript.note(ask.notes)
+            if isinstance(event, TurnEnded) and event.error is not None:
+                self.transcript.totals.add_broken_off(took)
         except Exception:
             logger.exception("A panel could not show what happened; open it again.")
             return
         if isinstance(event, TurnStarted):
             self._cleared = None
         self._outbox.changed()
+
+    def _over(self, ask: Ask) -> None:
+        self._take_out(ask)
+        self._outbox.changed()
+
+    def _take_out(self, ask: Ask) -> None:
+        """Show the message of what was asked no longer to wait."""
+        if ask.queued is not None:
+            self.transcript.unqueue(ask.queued)
+            ask.queued = None
 
     def _paint(self) -> None:
         changes = self.transcript.take()
@@ -200,6 +230,12 @@ async def dialogue_of(viewer: Viewer) -> Dialogue:
         dialogue = _dialogues[context] = Dialogue(viewer.agent.name)
     await dialogue.join(viewer)
     return dialogue
+
+
+def _in_words(message: Send) -> list[str]:
+    """What goes along with a message, while it is not there yet."""
+    images = len(message.images)
+    return [*message.attach, *([f"{images} image{'s' if images > 1 else ''}"] if images else [])]
 
 
 def _edited(question: Entry, text: str) -> Prompt:

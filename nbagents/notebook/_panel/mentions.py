@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +16,13 @@ from nbagents.notebook._variables import user_variables
 if TYPE_CHECKING:
     from nbagents.notebook._attach import Attachments
 
-__all__ = ["attached", "check_names", "mentions", "variables"]
+__all__ = ["attached", "check_names", "mentions", "unknown_mentions", "variables"]
 
 _OFFERED = 50
+_NOTED = 5
+# Not in an address (ada@example.org, @scope/package) and not in code, where decorators begin so.
+_MENTION = re.compile(r"(?<![\w@.\\])@([^\W\d]\w*)(?![\w/@-])")
+_CODE = re.compile(r"(`{3,}|~{3,}).*?(?:\1|\Z)|(`+)[^`].*?\2", re.DOTALL)
 _TABLES = {("pandas", "DataFrame"), ("pandas", "Series"), ("numpy", "ndarray")}
 _SIZED = (str, bytes, list, tuple, dict, set, frozenset)
 
@@ -47,6 +52,16 @@ def mentions(prefix: str, namespace: Mapping[str, object]) -> list[dict[str, str
     ]
     found.sort(key=lambda each: each[:3])
     return [{"name": name, "type": _label(value)} for _, _, name, value in found[:_OFFERED]]
+
+
+def unknown_mentions(text: str) -> list[str]:
+    """A note for each of the names behind an ``@`` that the kernel does not have; for five."""
+    found = dict.fromkeys(_MENTION.findall(_CODE.sub(" ", text))) if "@" in text else {}
+    if not found:
+        return []
+    known = {*variables(), *vars(builtins)}
+    unknown = [name for name in found if name not in known]
+    return [f"@{name}: no such variable; sent as text" for name in unknown[:_NOTED]]
 
 
 def attached(names: Sequence[str], namespace: Mapping[str, object], *, vision: bool) -> Attachments:

@@ -21,6 +21,7 @@ from nbagents._mode import is_final
 from nbagents.loop import engine
 from nbagents.messages import FunctionCall, FunctionExecutionResult
 from nbagents.messages._show import calls_markdown, results_markdown, speaker
+from nbagents.notebook._panel.endings import RETRY
 from nbagents.rendering import STATUS_WORDS, Section, sections_bundle
 
 __all__ = ["SavedCopy", "saved_bundle"]
@@ -87,6 +88,11 @@ class SavedCopy:
             if self.by_hand:
                 self._hand(bundle)
 
+    def close(self) -> None:
+        """Show it as it is now, for the last time; on the private loop."""
+        self.flush()
+        self._messages = ()
+
     def _send(self, publisher: Any, bundle: dict[str, str], *, update: bool) -> None:
         publisher.publish(bundle, {}, transient={"display_id": self._slot}, update=update)
 
@@ -105,7 +111,8 @@ def saved_bundle(messages: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 def _sections(message: Mapping[str, Any]) -> list[Section]:
     label = speaker(message["role"], message["source"])
     status = STATUS_WORDS.get(message["status"], "")
-    notes = [*([status] if status else []), *message["notes"]]
+    told = (note.removesuffix(RETRY) for note in message["notes"])  # here is no such button
+    notes = [*([status] if status else []), *told]
     pictures = len(message["images"])
     if pictures:
         notes.append(f"{pictures} image" + ("s" if pictures > 1 else ""))

@@ -5,13 +5,12 @@ Pure data: no widgets, no loop, no clock.
 
 from __future__ import annotations
 
-from asyncio import CancelledError
 from collections.abc import Callable, Container, Sequence
 from itertools import count
 from typing import Any
 
 from nbagents.agents import CallAsked, CallStarted, Cleared, TurnEnded, TurnEvent, TurnStarted
-from nbagents.errors import ContentFilterError, IncompleteReplyError, NbAgentsError, RequestError
+from nbagents.errors import RequestError
 from nbagents.messages import (
     AssistantMessage,
     CreateResult,
@@ -23,13 +22,13 @@ from nbagents.messages import (
     UserMessage,
 )
 from nbagents.messages._show import summary
-from nbagents.notebook._description import first_line
+from nbagents.notebook._panel.endings import status_of, words_for
 from nbagents.notebook._panel.entries import CallState, Entry, call_data, entry_of_prompt
 from nbagents.notebook._panel.totals import Totals
 
-__all__ = ["Transcript", "words_for"]
+__all__ = ["Transcript"]
 
-STOPPED = "Stopped. The agent does not remember this exchange; Retry asks again."
+_LAST = 1_000_000_000  # the place of what stands below all messages that there will be
 
 
 class Transcript:
@@ -49,6 +48,8 @@ class Transcript:
         self._known: dict[str, dict[str, Any]] = {}  # the data of messages that stand
         self._changed: dict[Entry, bool] = {}  # those to send again: whole, or what has grown
         self._removed: list[str] = []
+        self._queue: list[Entry] = []
+        self._queued = 0
 
     @property
     def entries(self) -> Sequence[Entry]:
@@ -58,7 +59,8 @@ class Transcript:
     @property
     def messages(self) -> list[dict[str, Any]]:
         """All messages, as JSON-able data."""
-        return [self._known.get(entry.id) or self._data(entry) for entry in self._entries]
+        entries = (*self._entries, *self._queue)
+        return [self._known.get(entry.id) or self._data(entry) for entry in entries]
 
     def remember(self, messages: Sequence[LLMMessage]) -> None:
         """Show what the agent remembers from before it was watched."""
@@ -71,6 +73,28 @@ class Transcript:
     def say(self, text: str) -> None:
         """Add a line of nobody: where a model was found, and the like."""
         self._touch(self._add("system", "nbagents", notes=[text]))
+
+    def queue(self, text: str, notes: Sequence[str]) -> Entry:
+        """Show below all else what a person has said and whose turn has not come."""
+        self._queued += 1
+        number = self._queued
+        entry = Entry(f"w{number}", _LAST + number, "user", "user", "waiting", notes=[*notes])
+        entry.text.settle(text)
+        self._queue.append(entry)
+        self._touch(entry)
+        return entry
+
+    def unqueue(self, entry: Entry) -> None:
+        """Show it no longer: its turn has come, or it was taken back."""
+        self._queue.remove(entry)
+        self._drop(entry)
+
+    def note(self, notes: Sequence[str]) -> None:
+        """Say something about what was asked last."""
+        asked = self._asked()
+        if asked is not None and notes:
+            asked.notes += notes
+            self._touch(asked)
 
     def see(self, event: TurnEvent) -> None:
         """Take what happens."""
@@ -159,9 +183,7 @@ class Transcript:
         start = self._entries.index(first[0]) if first else len(self._entries)
         gone, self._entries = self._entries[start:], self._entries[:start]
         for entry in gone:
-            self._changed.pop(entry, None)
-            self._known.pop(entry.id, None)
-            self._removed.append(entry.id)
+            self._drop(entry)
         return gone
 
     def put_back(self, entries: Sequence[Entry], totals: Totals) -> None:
@@ -221,7 +243,7 @@ class Transcript:
 
     def _end(self, error: BaseException | None) -> None:
         self.busy = False
-        asked = next((entry for entry in reversed(self._entries) if entry.role == "user"), None)
+        asked = self._asked()
         start = self._entries.index(asked) if asked is not None else len(self._entries)
         turn = self._entries[start:]
         replies = [entry for entry in turn if entry.role == "assistant"]
@@ -237,7 +259,7 @@ class Transcript:
         partial = error.partial if isinstance(error, RequestError) else ""
         entry.text.settle(entry.text.markdown or partial)
         entry.reasoning.settle(entry.reasoning.markdown)
-        entry.status = _status(error)
+        entry.status = status_of(error)
         for call in entry.calls:
             call["state"] = call["state"] if call["state"] in ("done", "denied") else "stopped"
         if error is not None:
@@ -258,6 +280,10 @@ class Transcript:
             entry.calls = [call_data(call, "done") for call in message.content]
         entry.reasoning.settle(message.thought or "")
         return entry
+
+    def _asked(self) -> Entry | None:
+        users = (entry for entry in reversed(self._entries) if entry.role == "user")
+        return next(users, None)
 
     def _growing(self) -> Entry:
         """The reply that grows; a panel may have been opened in the middle of one."""
@@ -281,23 +307,16 @@ class Transcript:
         self._known.pop(entry.id, None)
         self._changed[entry] = whole or self._changed.get(entry, False)
 
+    def _drop(self, entry: Entry) -> None:
+        self._changed.pop(entry, None)
+        self._known.pop(entry.id, None)
+        self._removed.append(entry.id)
+
     def _data(self, entry: Entry) -> dict[str, Any]:
         data = entry.data()
         if not entry.grows:
             self._known[entry.id] = data
         return data
-
-
-def words_for(error: BaseException) -> str:
-    """What went wrong, and what to do next, in words for the person."""
-    if isinstance(error, NbAgentsError):
-        return str(error)
-    if isinstance(error, CancelledError | KeyboardInterrupt | GeneratorExit):
-        return STOPPED
-    return (
-        f"{type(error).__name__}: {first_line(error)}. Retry asks again; "
-        "the traceback is in the log `nbagents`."
-    )
 
 
 def _growth(entry: Entry) -> list[dict[str, Any]]:
@@ -311,17 +330,3 @@ def _growth(entry: Entry) -> list[dict[str, Any]]:
         for part, grown in found
         if grown is not None
     ]
-
-
-def _status(error: BaseException | None) -> str:
-    kinds = {
-        NbAgentsError: "failed",
-        IncompleteReplyError: "incomplete",
-        ContentFilterError: "filtered",
-        CancelledError: "cancelled",
-        KeyboardInterrupt: "cancelled",
-        GeneratorExit: "cancelled",
-    }
-    if error is None:
-        return "complete"
-    return next((s for kind, s in reversed(kinds.items()) if isinstance(error, kind)), "failed")

@@ -21,6 +21,7 @@ from nbagents.loop import engine, run
 from nbagents.models import ChatCompletionClient
 from nbagents.notebook._panel import lookups
 from nbagents.notebook._panel.dialogue import Dialogue, dialogue_of
+from nbagents.notebook._panel.endings import words_for
 from nbagents.notebook._panel.inbound import (
     Approve,
     Clear,
@@ -37,7 +38,6 @@ from nbagents.notebook._panel.inbound import (
 )
 from nbagents.notebook._panel.mentions import check_names, mentions, variables
 from nbagents.notebook._panel.saved import SavedCopy, saved_bundle
-from nbagents.notebook._panel.transcript import words_for
 
 __all__ = ["ChatPanel"]
 
@@ -72,8 +72,9 @@ class ChatPanel(anywidget.AnyWidget):
         ConfigurationError: It is neither an agent nor a client.
     """
 
-    _esm = _STATIC / "panel.js"
-    _css = _STATIC / "panel.css"
+    # As texts: for a path anywidget keeps every panel that there ever was, to give it a newer file.
+    _esm = (_STATIC / "panel.js").read_text(encoding="utf-8")
+    _css = (_STATIC / "panel.css").read_text(encoding="utf-8")
 
     name = traitlets.Unicode(read_only=True).tag(sync=True)
     messages: Any = traitlets.List(read_only=True).tag(sync=True)
@@ -180,12 +181,17 @@ class ChatPanel(anywidget.AnyWidget):
             raise TimeoutError(f"After {timeout:g} s {why}, or end it with panel.stop().") from None
 
     def close(self) -> None:
-        """End what this panel has asked for, and take the panel away."""
+        """End what this panel has asked for, and take the panel away; its `messages` are gone."""
         dialogue, self._dialogue = self._dialogue, None
         if dialogue is not None:
-            engine().loop.call_soon_threadsafe(dialogue.leave, self)
-            engine().loop.call_soon_threadsafe(self._saved.flush)
+            engine().loop.call_soon_threadsafe(self._let_go, dialogue)
         super().close()
+
+    def _let_go(self, dialogue: Dialogue) -> None:
+        # Variables and outputs hold the panel on, and it holds the conversation no longer.
+        dialogue.leave(self)
+        self._saved.close()
+        self.set_trait("messages", [])
 
     def show(self, dialogue: Dialogue, changes: Sequence[Mapping[str, Any]]) -> None:
         """Take what has changed in the conversation; called by it, on the private loop."""
