@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from nbagents._sqlite import Database, Table
 from nbagents._sqlite._schema import PAGE
 
-ROUNDS, KERNELS, RECORDS = 12, 4, 300
+ROUNDS, KERNELS, THREADS, RECORDS = 12, 4, 2, 300
 TABLE = Table("things", ("word",))
 
 
@@ -27,13 +28,19 @@ def damaged(folder: Path, number: int) -> Path:
 
 
 def work(path: Path, kernel: int, start: int) -> None:
-    """Wait for the start; then write, and read what the others wrote."""
+    """Wait for the start; then write from several threads, and read what the others wrote."""
     os.read(start, 1)
-    database = Database(path, TABLE)
-    for turn in range(5):
-        database.put([(f"{kernel}-{turn}", "y")])
-    assert len(database) >= RECORDS
-    database.close()
+
+    def write(thread: int) -> None:
+        database = Database(path, TABLE)
+        for turn in range(5):
+            database.put([(f"{kernel}-{thread}-{turn}", "y")])
+        assert len(database) >= RECORDS
+        database.close()
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        for written in [pool.submit(write, thread) for thread in range(THREADS)]:
+            written.result()
 
 
 def main() -> None:
@@ -54,7 +61,12 @@ def main() -> None:
         there = {row[0] for row in database.rows()}
         database.close()
         expected = {f"{turn}" for turn in range(RECORDS)}
-        expected |= {f"{kernel}-{turn}" for kernel in range(KERNELS) for turn in range(5)}
+        expected |= {
+            f"{kernel}-{thread}-{turn}"
+            for kernel in range(KERNELS)
+            for thread in range(THREADS)
+            for turn in range(5)
+        }
         assert expected == there, expected - there
         # Of two that close it at the same moment, neither puts the log away.
         kept = {one.name.removesuffix("-wal") for one in path.parent.glob(f"{path.name}.*")}

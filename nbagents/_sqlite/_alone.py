@@ -20,7 +20,7 @@ _LOOKS, _PAUSE = 100, 0.01
 on a machine that is busy, where they take longer, too."""
 
 _open: Counter[Path] = Counter()
-_turn = threading.RLock()
+_turn = threading.Condition()
 
 
 def note_open(path: Path) -> None:
@@ -59,7 +59,7 @@ def alone_with(path: Path, seen: os.stat_result | None) -> Iterator[int | None]:
     """
     with _turn:
         # Closing the file would let go of the locks of this process's own connections.
-        if _open[path] > 0 or not path.exists():
+        if not _closed_here(path) or not path.exists():
             yield None
             return
         file = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
@@ -67,6 +67,15 @@ def alone_with(path: Path, seen: os.stat_result | None) -> Iterator[int | None]:
             yield file if _lock(file) and _is(file, path, seen) else None
         finally:
             os.close(file)
+
+
+def _closed_here(path: Path) -> bool:
+    """Wait until this process has no connection to the file."""
+    for _ in range(_LOOKS):
+        if not _open[path]:
+            return True
+        _turn.wait(_PAUSE)
+    return False
 
 
 def _is(file: int, path: Path, seen: os.stat_result | None) -> bool:

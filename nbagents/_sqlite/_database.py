@@ -26,6 +26,11 @@ T = TypeVar("T")
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 _EFFECTIVE = os.access in os.supports_effective_ids
 
+_connecting = threading.Lock()
+"""Held by the thread that connects: one that had the file open which another kernel has mended
+meanwhile would share its log with one that has the new file open, and in one process no lock is
+between them."""
+
 
 class Database:
     """One table in a SQLite file; any thread and any fork may use it.
@@ -188,14 +193,15 @@ class Database:
         if path.exists() and not _is_writable(path):
             return copy_of(path, self._table, self._tell)
         path.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            self._seen = _made(path)
-            try:
-                return connect(path, self._table, self._tell, self._seen)
-            except (sqlite3.Error, UnicodeDecodeError):
-                # While this one waited for its turn, another kernel may have mended the file.
-                if is_at(path, self._seen):
-                    raise
+        with _connecting:
+            while True:
+                self._seen = _made(path)
+                try:
+                    return connect(path, self._table, self._tell, self._seen)
+                except (sqlite3.Error, UnicodeDecodeError):
+                    # While this one waited for its turn, another kernel may have mended the file.
+                    if is_at(path, self._seen):
+                        raise
 
 
 def _made(path: Path) -> os.stat_result:
