@@ -39,7 +39,7 @@ def post(server):
     with ExitStack() as opened:
 
         def ask(**options):
-            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
             opened.callback(connection.close)
             body = json.dumps({"messages": QUESTION, **options})
             connection.request("POST", "/v1/chat/completions", body)
@@ -209,7 +209,7 @@ def test_one_connection_serves_many_requests(server):
 
 
 def test_a_request_in_chunks_is_read(server):
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     body = json.dumps({"messages": QUESTION}).encode()
     pieces = iter([body[:10], body[10:]])
     connection.request("POST", "/v1/chat/completions", pieces, encode_chunked=True)
@@ -294,7 +294,7 @@ OWN = [
 
 
 def models(server, headers):
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     try:
         connection.request("GET", "/v1/models", headers=headers)
         with connection.getresponse() as response:
