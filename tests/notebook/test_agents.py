@@ -43,15 +43,36 @@ def _calls(name: str, arguments: dict[str, Any]) -> Any:
     return stream(delta(None, None, tool_calls=[call]), delta(None, "tool_calls"))
 
 
+WHERE = """
+import threading
+def where(place: str) -> str:
+    'Say where the code runs.'
+    return f'{place}: {threading.current_thread() is threading.main_thread()}'
+"""
+
+
+def _define(kernel: Kernel, server: LoopbackServer) -> None:
+    """A client, and an agent with a tool that changes something."""
+    kernel.run(
+        "from nbagents import ChatAgent\n"
+        "from nbagents.models import OpenAIChatCompletionClient\n"
+        "from nbagents.tools import tool\n"
+        "deleted = []\n"
+        "@tool(side_effects=True)\n"
+        "def delete(name: str) -> str:\n"
+        "    'Delete a file.'\n"
+        "    deleted.append(name)\n"
+        "    return 'done'\n"
+        f"client = OpenAIChatCompletionClient(model='gpt-4o', base_url={server.base_url!r},"
+        " api_key='x')\n"
+        "keeper = ChatAgent(client, tools=[delete])"
+    )
+
+
 def test_a_cell_makes_an_agent_with_tools_that_run_on_the_main_thread(
     kernel: Kernel, server: LoopbackServer
 ) -> None:
-    kernel.run(
-        "import threading\n"
-        "def where(place: str) -> str:\n"
-        "    'Say where the code runs.'\n"
-        "    return f'{place}: {threading.current_thread() is threading.main_thread()}'"
-    )
+    kernel.run(WHERE)
     server.will_reply(_calls("where", {"place": "here"}), "On the main thread.")
     cell = kernel.run("%%chat tutor --new -s 'Be brief.' --buffer 10 --tools where\nWhere?")
     assert cell.status == "ok"
@@ -160,20 +181,7 @@ def test_a_mistake_in_making_one_is_told(kernel: Kernel) -> None:
 def test_the_person_is_asked_before_a_tool_changes_something(
     kernel: Kernel, server: LoopbackServer, answer: str, ran: str
 ) -> None:
-    kernel.run(
-        "from nbagents import ChatAgent\n"
-        "from nbagents.models import OpenAIChatCompletionClient\n"
-        "from nbagents.tools import tool\n"
-        "deleted = []\n"
-        "@tool(side_effects=True)\n"
-        "def delete(name: str) -> str:\n"
-        "    'Delete a file.'\n"
-        "    deleted.append(name)\n"
-        "    return 'done'\n"
-        f"client = OpenAIChatCompletionClient(model='gpt-4o', base_url={server.base_url!r},"
-        " api_key='x')\n"
-        "keeper = ChatAgent(client, tools=[delete])"
-    )
+    _define(kernel, server)
     server.will_reply(_calls("delete", {"name": "a\x1b[2Kb"}), "ok")
     asked: list[str] = []
 
@@ -219,7 +227,7 @@ def test_a_long_call_is_asked_for_whole_and_its_last_line_is_no_part_of_it(
 
 def test_where_nobody_can_answer_nothing_runs(kernel: Kernel, server: LoopbackServer) -> None:
     server.will_reply(_calls("delete", {"name": "a"}), "ok")
-    kernel.run("deleted.clear()")
+    _define(kernel, server)
     cell = kernel.run("%%chat keeper\nDelete it.")
     assert cell.status == "ok"
     assert ": nobody could be asked" in str(cell.outputs)
@@ -242,6 +250,8 @@ def test_a_synchronous_tool_of_an_awaited_turn_runs_on_the_main_thread(
         ),
         completion("ok"),
     )
+    _define(kernel, server)
+    kernel.run(WHERE)
     kernel.run("awaiting = ChatAgent(client, tools=[where])")
     assert kernel.run("print((await awaiting.ask('Where?')).content)").text == "ok\n"
     assert "here: True" in json.dumps(server.requests[-1].json())
@@ -250,6 +260,7 @@ def test_a_synchronous_tool_of_an_awaited_turn_runs_on_the_main_thread(
 def test_interrupting_a_tool_stops_the_turn_and_undoes_it(
     kernel: Kernel, server: LoopbackServer
 ) -> None:
+    _define(kernel, server)
     kernel.run(
         "import time\n"
         "def sleep() -> str:\n"
