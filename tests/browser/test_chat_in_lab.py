@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from nbagents.testing import text
+from nbagents.testing import chunk, stream, text
 from tests.benchmarks.server import reply
 from tests.browser.chat import without_end
 from tests.browser.conftest import SETUP
@@ -17,6 +17,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.kernel]
 WATCH_HEIGHT = """output => {
     window.heights = [];
     new ResizeObserver(() => heights.push(output.offsetHeight)).observe(output);
+}"""
+# How far below the top of an output its last paragraph of prose stands.
+TOP_OF_END = """output => {
+    const last = [...output.querySelectorAll("p")].find(each => each.textContent === "The end.");
+    return last.getBoundingClientRect().top - output.getBoundingClientRect().top;
 }"""
 NEXT_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 LINE = 22  # pixels
@@ -73,6 +78,19 @@ def test_the_page_does_not_jump_while_a_reply_grows_or_when_it_is_finished(chatt
     peaks = [max(heights[:number]) for number in range(1, len(heights))]
     drops = [peak - height for peak, height in zip(peaks, heights[1:], strict=True)]
     assert max(drops) < LINE, heights
+
+
+def test_a_finished_reply_stands_where_it_grew(chatting, server):
+    parts = [chunk(f"#### Part {number}\n\nSome words.\n\n") for number in range(8)]
+    slowly = [step for part in parts for step in (part, 0.3)]
+    server.will_reply(stream(*slowly, chunk("The end."), done=False).but(ending="stall"))
+    notebook = chatting("%%chat -m gpt-4o\nTell me.")
+    notebook.run(1)
+    notebook.wait_for_text(1, "The end.")
+    grown = notebook.output(1).evaluate(TOP_OF_END)
+    notebook.stop()
+    notebook.wait_for_text(1, "interrupted")
+    assert abs(notebook.output(1).evaluate(TOP_OF_END) - grown) < LINE / 2
 
 
 def test_a_burst_of_8000_chunks_is_on_screen_whole(chatting, server):
