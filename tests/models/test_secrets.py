@@ -591,7 +591,15 @@ UNKNOWN_FORM = "weird/Key+of-nobody.42"
         lambda key: {"timeout": key},
         lambda key: {"limits": Limits(connect=key)},
     ],
-    ids=str,
+    ids=[
+        "the name of an argument",
+        "the name of a default header with a number",
+        "the name of a default header",
+        "the name in a default query",
+        "the name of an extra header",
+        "timeout",
+        "limits",
+    ],
 )
 def test_a_key_in_any_wrong_place_is_refused_and_not_shown(
     given: Callable[[str], dict[str, Any]], key: str
@@ -613,7 +621,13 @@ def test_a_key_in_any_wrong_place_is_refused_and_not_shown(
         lambda key: {"tool_choice": key},
         lambda key: {"json_output": key},
     ],
-    ids=str,
+    ids=[
+        "the name of an extra argument",
+        "timeout",
+        "the name of an extra header",
+        "tool_choice",
+        "json_output",
+    ],
 )
 async def test_so_it_is_in_the_arguments_of_a_call(
     given: Callable[[str], dict[str, Any]], key: str
