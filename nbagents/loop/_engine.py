@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextvars
 import logging
 import os
+import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -55,6 +57,19 @@ class Engine:
             The outcome to wait for, or to cancel.
         """
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+    def call(
+        self,
+        function: Callable[..., object],
+        *args: object,
+        context: contextvars.Context | None = None,
+    ) -> None:
+        """Call ``function`` on the loop, soon; from any thread.
+
+        Not at all when the interpreter ends: no thread begins then, and who waits for one hangs.
+        """
+        if not sys.is_finalizing():
+            self.loop.call_soon_threadsafe(function, *args, context=context)
 
     def close(self, timeout: float = 1.0) -> None:
         """Cancel what runs, so that its connections are closed, and end the thread.

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import logging
+import subprocess
 import sys
 import time
 import weakref
@@ -739,6 +740,25 @@ def test_nothing_holds_a_closed_panel() -> None:
     wait_for(lambda: gc.collect() >= 0 and not held())
 
 
+def test_a_program_with_a_panel_ends() -> None:
+    script = (
+        "import pandas\n"
+        "from nbagents import ChatAgent\n"
+        "from nbagents.models import OpenAIChatCompletionClient\n"
+        "from nbagents.testing import LoopbackServer\n"
+        "with LoopbackServer() as server:\n"
+        "    client = OpenAIChatCompletionClient(\n"
+        "        model='gpt-4o', base_url=server.base_url, api_key='x')\n"
+        "    panel = ChatAgent(client).panel()\n"
+        "    server.will_reply('One')\n"
+        "    panel.send('a')\n"
+        "    panel.wait()\n"
+        "print(panel.value)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"One\n", b"")
+
+
 def test_what_a_panel_cannot_do_is_an_error_of_who_asks_it() -> None:
     panel = ChatPanel(agent_of("One"))
     with pytest.raises(ConfigurationError, match="Nothing has been said in this panel yet"):
@@ -751,7 +771,9 @@ def test_what_a_panel_cannot_do_is_an_error_of_who_asks_it() -> None:
     with pytest.raises(ConfigurationError, match="no call 'zzz' in this panel"):
         panel.approve("zzz")
     panel.close()
-    for late in (lambda: panel.send("b"), panel.clear, panel.restore, panel.retry):
+    wait_for(lambda: panel.messages == [])
+    asks = (panel.retry, lambda: panel.edit("m0", "b"), lambda: panel.approve("c0"))
+    for late in (lambda: panel.send("b"), panel.clear, panel.restore, *asks):
         with pytest.raises(ConfigurationError, match="This panel is closed"):
             late()
 

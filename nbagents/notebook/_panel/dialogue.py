@@ -6,6 +6,7 @@ on the private loop: the panels post to it, from whatever thread they are called
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -164,9 +165,14 @@ class Dialogue:
         """Show all there is now."""
         self._outbox.flush()
 
-    async def ended(self) -> None:
-        """Wait until nothing is under way that a panel has asked for, and until that is shown."""
-        await self._asked.ended()
+    async def ended(self, seconds: float | None = None) -> None:
+        """Wait until nothing is under way that a panel has asked for, and until that is shown.
+
+        Raises:
+            TimeoutError: It still is, after so many `seconds`.
+        """
+        async with asyncio.timeout(seconds):
+            await self._asked.ended()
         self._outbox.flush()
 
     def _watch(self, event: TurnEvent) -> None:
@@ -175,7 +181,7 @@ class Dialogue:
         if isinstance(event, TurnStarted):
             self._spending.begin()
         if not engine().is_current:
-            engine().loop.call_soon_threadsafe(self._see, event, None, took)
+            engine().call(self._see, event, None, took)
         else:
             ask = self._asked.started() if isinstance(event, TurnStarted) else None
             self._see(event, ask, took)

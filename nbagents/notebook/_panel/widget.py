@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -127,6 +126,7 @@ class ChatPanel(anywidget.AnyWidget):
         Raises:
             ConfigurationError: There is no such message, or the panel is closed.
         """
+        self._check_open()
         asked = lookups.last_message(self.messages) if message is None else message
         self._ask(Retry(id=lookups.known_message(self.messages, asked)))
 
@@ -136,6 +136,7 @@ class ChatPanel(anywidget.AnyWidget):
         Raises:
             ConfigurationError: There is no such message, or the panel is closed.
         """
+        self._check_open()
         self._ask(Edit(id=lookups.known_message(self.messages, message), text=text))
 
     def clear(self) -> None:
@@ -152,13 +153,14 @@ class ChatPanel(anywidget.AnyWidget):
         Raises:
             ConfigurationError: There is no such call, or the panel is closed.
         """
+        self._check_open()
         message = lookups.message_of_call(self.messages, call)
         self._ask(Approve(call=call, message=message, allowed=allowed))
 
     def say(self, text: str) -> None:
         """Add a line to the conversation that is nobody's, and that the agent does not see."""
         if self._dialogue is not None:
-            engine().loop.call_soon_threadsafe(self._dialogue.say, text)
+            engine().call(self._dialogue.say, text)
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until what panels have asked for has come to its end, well or not.
@@ -175,7 +177,7 @@ class ChatPanel(anywidget.AnyWidget):
         if self._dialogue is None:
             return
         try:
-            run(_within(timeout, self._dialogue.ended))
+            run(self._dialogue.ended(timeout))
         except TimeoutError:
             why = lookups.why_not_over(self.messages)
             raise TimeoutError(f"After {timeout:g} s {why}, or end it with panel.stop().") from None
@@ -184,7 +186,7 @@ class ChatPanel(anywidget.AnyWidget):
         """End what this panel has asked for, and take the panel away; its `messages` are gone."""
         dialogue, self._dialogue = self._dialogue, None
         if dialogue is not None:
-            engine().loop.call_soon_threadsafe(self._let_go, dialogue)
+            engine().call(self._let_go, dialogue)
         super().close()
 
     def _let_go(self, dialogue: Dialogue) -> None:
@@ -239,17 +241,16 @@ class ChatPanel(anywidget.AnyWidget):
             self._post(message)
 
     def _ask(self, message: Inbound) -> None:
-        """Post what code asks for.
-
-        Raises:
-            ConfigurationError: The panel is closed.
-        """
-        if self._dialogue is None:
-            raise ConfigurationError("This panel is closed; open another: agent.panel().")
+        """Post what code asks for."""
+        self._check_open()
         self._post(message)
 
+    def _check_open(self) -> None:
+        if self._dialogue is None:
+            raise ConfigurationError("This panel is closed; open another: agent.panel().")
+
     def _post(self, message: Inbound) -> None:
-        engine().loop.call_soon_threadsafe(self._do, message, context=contextvars.Context())
+        engine().call(self._do, message, context=contextvars.Context())
 
     def _do(self, message: Inbound) -> None:
         """Do what was asked for; on the private loop."""
@@ -343,8 +344,3 @@ class ChatPanel(anywidget.AnyWidget):
     def _view(self) -> tuple[dict[str, Any], dict[str, Any]]:
         bundle = super()._repr_mimebundle_() if self.comm is not None else None
         return bundle or ({"text/plain": f"{self!r}, closed"}, {})
-
-
-async def _within(seconds: float | None, wanted: Callable[[], Awaitable[None]]) -> None:
-    async with asyncio.timeout(seconds):
-        await wanted()
