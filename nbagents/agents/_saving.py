@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
+from nbagents._unicode import mended
 from nbagents.errors import ConfigurationError
 from nbagents.model_context import ChatCompletionContext
 from nbagents.models._wire.server_errors import one_line
-from nbagents.models._wire.unicode import mended
 
 __all__ = ["LONGEST_NAME", "SavedAgent", "at_once"]
 

@@ -18,6 +18,7 @@ import ipywidgets
 import pandas as pd
 import PIL.Image
 import pytest
+from jupyter_client.session import json_packer
 
 from nbagents import ChatAgent, ChatPanel
 from nbagents._waits import waiting_for
@@ -28,6 +29,7 @@ from nbagents.model_context import BufferedChatCompletionContext
 from nbagents.models import OpenAIChatCompletionClient
 from nbagents.notebook._panel import inbound
 from nbagents.notebook._panel.mentions import attached, check_names, mentions
+from nbagents.notebook._panel.saved import saved_bundle
 from nbagents.tools import FunctionTool, tool
 from nbagents.usage import ledger
 from tests.panel.mirror import Mirror
@@ -57,6 +59,7 @@ class Front:
         return [content["text"] for content in self.of("error")]
 
     def _hear(self, data: Any = None, **_: Any) -> None:
+        json_packer(data)  # as it is sent
         if data["method"] == "custom":
             self.heard.append(data["content"])
             self.mirror.take(data["content"])
@@ -583,6 +586,23 @@ def calling(name: str, arguments: str) -> CreateResult:
     call = FunctionCall(id="c1", name=name, arguments=arguments)
     usage = RequestUsage(1, 1)
     return CreateResult(finish_reason="function_calls", content=[call], usage=usage, cached=False)
+
+
+def test_half_a_character_of_a_tool_or_a_prompt_can_be_sent_and_saved() -> None:
+    half = "a\ud83db"
+    say = FunctionTool(lambda: half, "Say it", name="say")
+    replies = (calling("say", "{}"), half, half)
+    with opened(agent_of(*replies, tools=[say], pause=0.1)) as (panel, front):
+        run(panel.agent.ask(half))
+        run(panel.agent.ask([half]))
+        wait_for(lambda: not panel.busy)
+        assert panel.messages[1]["calls"][0]["result"] == "a\ufffdb"
+        assert [message["markdown"] for message in panel.messages[2:]] == ["a\ufffdb"] * 3
+        json_packer(panel.messages)
+        json_packer(saved_bundle(panel.messages))
+        assert front.mirror.messages == panel.messages
+        panel.complain(half)
+        assert front.errors == ["a\ufffdb"]
 
 
 @pytest.mark.parametrize("allowed", [True, False])

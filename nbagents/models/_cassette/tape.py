@@ -27,6 +27,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from nbagents._unicode import mended
 from nbagents.errors import ConfigurationError
 from nbagents.models._cassette.lines import (
     CHECKSUM,
@@ -45,7 +46,6 @@ from nbagents.models._cassette.lines import (
 from nbagents.models._cassette.locks import whole
 from nbagents.models._cassette.replies import can_be_played
 from nbagents.models._cassette.rules import DEFAULT_RULES, Rule
-from nbagents.models._wire.unicode import mended
 
 __all__ = [
     "Tape",

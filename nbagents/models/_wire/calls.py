@@ -16,8 +16,8 @@ import re
 from collections.abc import Iterator
 
 from nbagents._pieces import Pieces
+from nbagents._unicode import mended
 from nbagents.messages import FunctionCall
-from nbagents.models._wire.unicode import mended
 
 __all__ = ["CallCollector", "sanitized_name"]
 

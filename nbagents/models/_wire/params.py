@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
+from nbagents._unicode import mended
 from nbagents.errors import ConfigurationError, ProtocolError
 from nbagents.messages import (
     AssistantMessage,
@@ -29,7 +30,6 @@ from nbagents.messages import (
 from nbagents.models._wire.calls import sanitized_name
 from nbagents.models._wire.fastjson import JSONError, loads
 from nbagents.models._wire.schema import strict_schema
-from nbagents.models._wire.unicode import mended
 
 if TYPE_CHECKING:
     from nbagents.models._client import JsonOutput, ToolChoice, ToolLike

@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Any, Literal, NoReturn
 
 from nbagents._pieces import Pieces
+from nbagents._unicode import bytes_per_character, mended
 from nbagents.errors import IncompleteReplyError, ProtocolError, ServerError
 from nbagents.messages import (
     ChatCompletionTokenLogprob,
@@ -30,7 +31,6 @@ from nbagents.models._wire.reported import FAILURES, finish_reason, logprobs_in,
 from nbagents.models._wire.said import Said
 from nbagents.models._wire.server_errors import error_described_by, error_in, one_line
 from nbagents.models._wire.shapes import completion_to_chunk, kind_of, reasoning_in, texts_in
-from nbagents.models._wire.unicode import bytes_per_character, mended
 
 __all__ = ["ReplyBuilder", "Status", "completion_to_chunk"]
 

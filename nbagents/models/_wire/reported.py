@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from nbagents._unicode import mended
 from nbagents.messages import (
     ChatCompletionTokenLogprob,
     FinishReasons,
     RequestUsage,
     TopLogprob,
 )
-from nbagents.models._wire.unicode import mended
 
 __all__ = ["FAILURES", "finish_reason", "logprobs_in", "usage_in"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from nbagents._pieces import Pieces
+from nbagents._unicode import SurrogateJoiner
 from nbagents.messages import StreamChunk
 from nbagents.models._wire.thinking import ThinkSplitter
-from nbagents.models._wire.unicode import SurrogateJoiner
 
 __all__ = ["Said"]
 

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from nbagents._keys import masked
+from nbagents._unicode import mended
 from nbagents.errors import (
     AuthenticationError,
     BadRequestError,
@@ -24,7 +25,6 @@ from nbagents.errors import (
     RequestTimeoutError,
     ServerError,
 )
-from nbagents.models._wire.unicode import mended
 
 __all__ = [
     "advice_for",

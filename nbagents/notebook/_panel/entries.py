@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from nbagents._unicode import mended_data
 from nbagents.agents._calls import not_run
 from nbagents.messages._show import arguments_text
 from nbagents.notebook._panel.growing import GrowingText
@@ -61,8 +62,8 @@ class Entry:
         return self.status in ("waiting", "streaming")
 
     def data(self) -> dict[str, Any]:
-        """The message as JSON-able data, whole."""
-        return {
+        """The message as JSON-able data, whole; a tool or a cell may say half a character."""
+        data = {
             "id": self.id,
             "at": self.at,
             "role": self.role,
@@ -76,6 +77,7 @@ class Entry:
             "images": [*self.images],
             "markdown": self.text.markdown,
         }
+        return {key: mended_data(value) for key, value in data.items()}
 
     def call(self, identity: str) -> dict[str, Any] | None:
         """The call of that id, if the message has it."""

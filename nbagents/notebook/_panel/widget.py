@@ -14,6 +14,7 @@ import anywidget
 import traitlets
 
 from nbagents._mode import is_final
+from nbagents._unicode import mended_data
 from nbagents.agents import ChatAgent
 from nbagents.errors import ConfigurationError, NbAgentsError
 from nbagents.loop import engine, run
@@ -314,7 +315,7 @@ class ChatPanel(anywidget.AnyWidget):
         )
 
     def _tell(self, content: Mapping[str, Any]) -> None:
-        super().send(dict(content))
+        super().send(mended_data(content))
 
     @traitlets.observe("comm")
     def _answer_where_asked(self, change: Mapping[str, Any]) -> None:

@@ -1,15 +1,17 @@
-r"""Text whose characters a server cut in two.
+r"""Text whose characters a server, a tool or somebody else cut in two.
 
 JSON writes an emoji as two escapes, ``\ud83d\ude00``, and some servers put them in different
-chunks. Each half alone is a lone surrogate: no UTF-8 can hold it, so pydantic, sockets and
-files refuse it. Halves that meet are joined here, and a half that stays alone is replaced.
+chunks. Each half alone is a lone surrogate: no UTF-8 can hold it, so pydantic, sockets, files and
+front ends refuse it. Halves that meet are joined here, and a half that stays alone is replaced.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["SurrogateJoiner", "bytes_per_character", "mended"]
+__all__ = ["SurrogateJoiner", "bytes_per_character", "mended", "mended_data"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -19,6 +21,15 @@ def mended(text: str) -> str:
     if text.isascii() or _SURROGATE.search(text) is None:
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def mended_data(value: Any) -> Any:
+    """Mend all texts of JSON-able data."""
+    if isinstance(value, str):
+        return mended(value)
+    if isinstance(value, Mapping):
+        return {key: mended_data(each) for key, each in value.items()}
+    return [*map(mended_data, value)] if isinstance(value, list | tuple) else value
 
 
 def bytes_per_character(text: str) -> int:
