@@ -8,6 +8,7 @@ import gc
 import html
 import json
 import pickle
+import time
 import weakref
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from nbagents._keys import (
     EnvironmentSecret,
     Secret,
     StandIn,
+    holds_key,
     in_conversations,
     in_errors,
     in_records,
@@ -145,3 +147,24 @@ class TestOfAVariable:
         monkeypatch.delenv(VARIABLE)
         with pytest.raises(ConfigurationError, match=f"{VARIABLE}, which is not set here"):
             pickle.loads(saved)
+
+
+@pytest.mark.parametrize("beginning", ["sk-", "eyJ-", "eyJ-aaaaaaaaaaa.", "AIza-", "xoxb-", "hf_"])
+def test_a_text_that_repeats_a_keys_beginning_is_soon_searched(beginning: str) -> None:
+    started = time.process_time()
+    holds_key(beginning * (100_000 // len(beginning)))
+    assert time.process_time() - started < 5  # it took half a minute
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "sk-" + "a" * 100 + "1",
+        "sk-proj-Abc_def-0123456789",
+        f"eyJ{'a' * 400}.{'b' * 5000}.c",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2ln",
+    ],
+)
+def test_a_key_is_found_wherever_its_beginning_stands(key: str) -> None:
+    for text in (key, f"x-{key}", f"sk-sk-{key}", f"eyJ-eyJ-{key} and on"):
+        assert holds_key(text)

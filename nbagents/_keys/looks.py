@@ -8,9 +8,11 @@ __all__ = ["holds_key", "mask_keys", "masked", "named_like_secret", "resembles_k
 
 # The forms that the vendors of keys chose so that they are recognised: OpenAI and its like,
 # Google, GitHub, Slack, AWS, Hugging Face, Groq, Microsoft Entra, JSON web tokens, PEM files.
+# Where many may begin in one word, each looks on for so many characters: a text that repeats a
+# beginning would take the square of its length.
 _KEY = re.compile(
     r"""(?:
-        \bsk-(?=[\w-]*\d)[\w-]{12,}
+        \bsk-(?=[A-Za-z_-]{0,200}+\d)[\w-]{12,}
       | \bAIza[\w-]{30,}
       | \bgh[pousr]_[A-Za-z0-9]{30,}
       | \bgithub_pat_\w{40,}
@@ -18,7 +20,7 @@ _KEY = re.compile(
       | \bAKIA[A-Z0-9]{16}\b
       | \b(?:hf|gsk)_[A-Za-z0-9]{30,}
       | (?<![\w~.-])[\w~.-]{3}\dQ~[\w~.-]{31,34}
-      | \beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]+
+      | \beyJ[\w-]{10,500}+\.[\w-]{10,}+\.[\w-]+
       | -----BEGIN\ [A-Z ]{0,20}PRIVATE\ KEY-----[^-]*(?:-----END\ [A-Z ]{0,20}PRIVATE\ KEY-----)?
     )""",
     re.VERBOSE,
