@@ -66,7 +66,8 @@ def drive(
             happens.
         on_event: Called in the calling thread, in order, with all that has come at once.
         due: The seconds until `tick` shall be called, None for not at all; asked after events.
-        tick: Called when it is due.
+        tick: Called when it is due; and earlier where a call is about to take the thread, for
+            what came before it.
         guard: The caller's, when the interrupt shall stay held after the events are through (to
             show what came); else `drive` has its own.
 
@@ -170,7 +171,7 @@ class _Turn(Generic[T]):
         tick: Callable[[], None],
     ) -> None:
         deadline = None
-        while not self._handle(guard, on_event):
+        while not self._handle(guard, on_event, due, tick):
             delay = due()
             if delay is not None and delay <= 0:
                 tick()
@@ -183,7 +184,13 @@ class _Turn(Generic[T]):
             self._inbox.dozing = self._untold and delay is not None
             self._inbox.wait(HEARTBEAT if delay is None else min(delay, HEARTBEAT))
 
-    def _handle(self, guard: InterruptGuard, on_event: Callable[[Any], None]) -> bool:
+    def _handle(
+        self,
+        guard: InterruptGuard,
+        on_event: Callable[[Any], None],
+        due: Callable[[], float | None],
+        tick: Callable[[], None],
+    ) -> bool:
         """Do what is in the inbox; whether that was the last of it."""
         if self._on_main:
             run_calls(guard)
@@ -191,6 +198,9 @@ class _Turn(Generic[T]):
             if isinstance(item, End):
                 return True
             if isinstance(item, Call):
+                if self._untold and due() is not None:
+                    tick()  # not once the call is through: it may ask about what has come
+                    self._untold = False
                 item.run(guard)
             else:
                 on_event(item)

@@ -315,6 +315,19 @@ class TestCallOnMain:
         drive(turn, seen.append)
         assert seen == ["before", "tool", "after"]
 
+    def test_what_came_before_a_call_is_told_before_it(self) -> None:
+        seen: list[str] = []
+
+        async def turn() -> AsyncIterator[str]:
+            yield "I shall delete it."
+            await call_on_main(seen.append, "May I?")
+
+        def due() -> float | None:
+            return 60 if "told" not in seen else None
+
+        drive(turn, seen.append, due=due, tick=lambda: seen.append("told"))
+        assert seen == ["I shall delete it.", "told", "May I?"]
+
     def test_a_tool_may_run_a_turn_of_its_own(self) -> None:
         assert run(call_on_main(lambda: run(thread_name()))) == "nbagents"
 
