@@ -26,7 +26,7 @@ _LOGGERS = (
 
 # A header in the representation of a list of pairs, or of a mapping.
 _HEADER = re.compile(
-    r"""(b?(['"])[\w-]*(?:auth|key|token|secret|cookie)[\w-]*\2\s*[,:]\s*)"""
+    r"""(b?(['"])(?=[\w-]*?(?:auth|key|token|secret|cookie))[\w-]*+\2\s*[,:]\s*)"""
     r"""b?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""",
     re.IGNORECASE,
 )

@@ -7,6 +7,7 @@ import base64
 import copy
 import logging
 import pickle
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -522,6 +523,18 @@ async def test_the_logs_of_the_libraries_hold_no_credential(
     assert "somebody else's words" in said
     for credential in (KEY, "pass-word-98765", "header-word-98765", "a-cookie-of-the-server"):
         assert credential not in said
+
+
+async def test_a_long_header_of_a_servers_is_soon_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with Server(answer(200, completion(), **{"x-word": "auth" * 10_000})) as server:
+        async with OpenAIChatCompletionClient(
+            model="gpt-4o", api_key=KEY, base_url=server.base_url
+        ) as client:
+            started = time.process_time()
+            await client.create(HI)
+    assert time.process_time() - started < 4  # it took half a minute
+    assert "authauth" in caplog.text
 
 
 async def test_what_the_user_was_handling_is_left_alone() -> None:
