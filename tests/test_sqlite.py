@@ -23,7 +23,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nbagents._sqlite import Database, Row, Table, _connecting, _database
+from nbagents._sqlite import Database, Row, Table, _connecting, _database, _forking
 from nbagents._sqlite._records import digest_of, newest, recorded, records_in
 from nbagents._sqlite._schema import PAGE
 from nbagents.errors import ConfigurationError, DamagedFileWarning
@@ -348,6 +348,27 @@ def test_a_process_that_forks_waits_for_its_threads_to_have_written(path: Path) 
         "assert len(database) == 420\n"
     )
     assert subprocess.run([sys.executable, "-c", forks, str(path)], timeout=120).returncode == 0
+
+
+def test_what_an_interrupt_kept_from_being_held_at_a_fork_is_not_let_go_of() -> None:
+    class Busy:
+        let_go_of = 0
+
+        def hold(self) -> None:
+            raise KeyboardInterrupt
+
+        def let_go(self) -> None:
+            self.let_go_of += 1
+
+    busy = Busy()
+    _forking.hold_at_forks(busy)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            _forking._hold_all()
+        _forking._let_all_go()
+    finally:
+        _forking._all.discard(busy)
+    assert not busy.let_go_of
 
 
 def test_a_file_of_a_newer_nbagents_is_refused_and_left_as_it_is(

@@ -38,9 +38,9 @@ def hold_at_forks(one: Held) -> None:
 
 def _hold_all() -> None:
     _turn.acquire()
-    _held.extend(_all)
-    for one in _held:
+    for one in [*_all]:
         one.hold()
+        _held.append(one)  # not before: an interrupt ends the waiting, and others may have it then
 
 
 def _let_all_go() -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
 from pathlib import PurePath
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -50,8 +49,8 @@ class LedgerFile:
     def __init__(self, path: str | os.PathLike[str], notebook: str | None = None) -> None:
         self._database = Database(path, _TABLE)
         self._notebook = _notebook() if notebook is None else notebook
-        self._lock = Lock()
-        self._waiting: list[Row] = []
+        # Without a lock: a thread holds it while it writes, and a fork would find it held for ever.
+        self._waiting: dict[str, Row] = {}
 
     def append(self, records: Iterable[UsageRecord]) -> None:
         """Write records, and those that could not be written before.
@@ -60,10 +59,11 @@ class LedgerFile:
             ConfigurationError: The file is no database of ours, or cannot be written. The records
                 wait for the next call.
         """
-        with self._lock:
-            self._waiting += [self._row_of(record) for record in records]
-            self._database.put(self._waiting)
-            self._waiting.clear()
+        self._waiting.update({row[0]: row for row in map(self._row_of, records)})
+        rows = [*self._waiting.values()]
+        self._database.put(rows)  # what another thread writes, too, is there once
+        for row in rows:
+            self._waiting.pop(row[0], None)
 
     def read(self) -> pd.DataFrame:
         """Return what all kernels have written, in the order of the requests."""

@@ -196,3 +196,31 @@ def test_a_cache_is_no_ledger_and_stays_what_it_is(path: Path) -> None:
 def test_a_name_that_no_file_can_have_is_told(path: Path, name: str) -> None:
     with pytest.raises(ConfigurationError, match="There is no"):
         UsageLedger.read(path.with_name(name))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_child_forked_while_a_thread_keeps_records_can_keep_its_own(path: Path) -> None:
+    forks = (
+        "import os, sys, threading\n"
+        "from datetime import UTC, datetime\n"
+        "from nbagents.usage import UsageRecord\n"
+        "from nbagents.usage._file import LedgerFile\n"
+        "records = [UsageRecord(time=datetime.now(UTC), model='m')]\n"
+        "file = LedgerFile(sys.argv[1])\n"
+        "ended, kept = threading.Event(), []\n"
+        "def spend():\n"
+        "    while not ended.is_set():\n"
+        "        file.append(records)\n"
+        "        kept.extend(records)\n"
+        "thread = threading.Thread(target=spend)\n"
+        "thread.start()\n"
+        "for _ in range(5):\n"
+        "    if not os.fork():\n"
+        "        file.append(records)\n"
+        "        os._exit(0)\n"
+        "    assert os.wait()[1] == 0\n"
+        "ended.set()\n"
+        "thread.join()\n"
+        "assert len(file.read()) == len(kept) + 5\n"
+    )
+    assert subprocess.run([sys.executable, "-c", forks, str(path)], timeout=120).returncode == 0
