@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import count
 
 from nbagents._cancellation import CancellationToken
+from nbagents._unicode import mended
 from nbagents.agents._events import CallAsked, CallStarted
 from nbagents.messages import FunctionCall, FunctionExecutionResult, FunctionExecutionResultMessage
 from nbagents.tools import Tool
@@ -55,13 +56,15 @@ async def run_calls(
 def distinct(calls: Sequence[FunctionCall]) -> list[FunctionCall]:
     """The calls, each under an id of its own: by the id a person's word finds its call.
 
-    Our clients see to it; a cassette, a cache and clients of others may not.
+    And one that can be sent to a front end and back. Our clients see to it; a cassette, a cache
+    and clients of others may not.
     """
     used: set[str] = set()
     found = []
     for call in calls:
-        names = (f"{call.id}-{number}" for number in count(2))
-        identity = call.id if call.id not in used else next(n for n in names if n not in used)
+        given = mended(call.id)
+        names = (f"{given}-{number}" for number in count(2))
+        identity = given if given not in used else next(n for n in names if n not in used)
         used.add(identity)
         found.append(call if identity == call.id else replace(call, id=identity))
     return found

@@ -33,9 +33,11 @@ __all__ = [
 _NAME = re.compile(r"[\w.-]+", re.ASCII)
 _NOT_ASCII = re.compile(r"[^\n -~]+")
 # What Python takes for printable and nobody sees: Unicode's default ignorable code points that
-# are marks or letters, such as the Hangul fillers, and the Braille blank.
+# are marks or letters, such as the Hangul fillers, and the blanks of Braille, hieroglyphs, Khitan
+# and music; and what stands for an object that is not there.
 _UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufffc"
+    "\U00013441\U00013442\U00016fe4\U0001d159\U000e0100-\U000e01ef]"
 )
 # On one letter; more of them paint over the lines around. Scripts that stack marks need three.
 _MOST_MARKS = 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -185,6 +186,9 @@ def test_letters_that_nobody_sees_are_written_out() -> None:
     arguments = json.dumps({"what": "rm\u3164 -rf\ufe0f \u2800x"})
     line = call_line(FunctionCall(id="1", name="change", arguments=arguments))
     assert line == "change(what='rm\\u3164 -rf\\ufe0f \\u2800x')"
+    for blank in "\ufffc\U00013441\U00016fe4\U0001d159":
+        arguments = json.dumps({"what": f"a{blank}b"})
+        assert blank not in call_line(FunctionCall(id="1", name="change", arguments=arguments))
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -309,6 +313,20 @@ async def test_calls_of_one_id_are_asked_for_one_by_one() -> None:
     ran, told = await turn(lambda call, tool: next(said), twice)
     assert ran == ["harmless"]
     assert told == ["changed", "Not run: the person who was asked did not allow it."]
+
+
+async def test_an_id_that_no_front_end_could_send_back_is_mended() -> None:
+    asks = calls("change", '{"what": "a"}')
+    shown: list[str] = []
+    assert isinstance(asks.content, list)
+    asks.content[:] = [replace(asks.content[0], id=given) for given in ("\ud83d", "\ufffd")]
+
+    def person(call: FunctionCall, tool: object) -> bool:
+        shown.append(call.id)
+        return True
+
+    await turn(person, asks)
+    assert shown == ["\ufffd", "\ufffd-2"]
 
 
 @pytest.mark.parametrize("arguments", ['{"what": "a\ud800"}', '{"\udfff": 1}', "\ud83d"])

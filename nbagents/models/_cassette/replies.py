@@ -46,6 +46,7 @@ _PATH = r"(?:/[\w.~%/-]*[\w~%/-]|/)?"
 _MOST = 2**53  # tokens and seconds: what is more is no number that was measured
 _Count = Annotated[int, Field(ge=0, lt=_MOST)]
 _SECONDS = TypeAdapter(Annotated[float, Field(ge=0, lt=_MOST)] | None)
+_CALLS = TypeAdapter(list[FunctionCall])
 
 
 class _Usage(BaseModel):
@@ -108,7 +109,7 @@ def _result_in(record: Record) -> CreateResult:
     details |= {name: _SECONDS.validate_python(details.get(name)) for name in _NUMBERS}
     details.setdefault("content", _joined(record.pieces, "text"))
     if isinstance(details["content"], list):
-        details["content"] = [FunctionCall(**call) for call in details["content"]]
+        details["content"] = _CALLS.validate_python(details["content"])
     details.setdefault("thought", _joined(record.pieces, "reasoning") or None)
     return CreateResult(**{"cached": False, **details})
 

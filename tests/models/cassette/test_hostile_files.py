@@ -146,6 +146,14 @@ async def test_a_line_that_cannot_be_used_is_told_and_costs_its_record_alone(
         (b'"finish_reason": "stop"', b'"finish_reason": ["stop"]'),
         (b'"finish_reason": "stop"', b'"finish_reason": "stop", "content": {}'),
         (b'"finish_reason": "stop"', b'"finish_reason": "stop", "content": [{"id": 1}]'),
+        (
+            b'"finish_reason": "stop"',
+            b'"finish_reason": "stop", "content": [{"id": 1, "name": "a", "arguments": "{}"}]',
+        ),
+        (
+            b'"finish_reason": "stop"',
+            b'"finish_reason": "stop", "content": [{"id": "1", "name": "a", "arguments": null}]',
+        ),
         (b'"prompt_tokens": ', b'"prompt_tokens": "many", "x": '),
         (b'"usage": ', b'"usage": null, "x": '),
         (b'"type": "BadRequestError"', b'"type": 7'),
