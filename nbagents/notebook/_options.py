@@ -140,17 +140,19 @@ CHAT_HELP = f"""Send a prompt to a language model; the reply appears as it is wr
 
     %chat [NAME] [OPTIONS] The prompt, on one line.
 
-With NAME the agent in that variable is asked, otherwise the notebook's own conversation goes on.
-On a %chat line, the first word is a NAME if the variable of that name holds an agent; behind --
-all is prompt.
+With NAME the agent in that variable is asked, otherwise the notebook's own
+conversation goes on. On a %chat line, the first word is a NAME if the variable
+of that name holds an agent; behind -- all is prompt.
     %%chat NAME --new -s "You are ..." --tools f,g   makes the agent first.
 
-{{name}}, {{name.attribute}} and {{name[...]}} in the prompt are filled in from the kernel,
-{{x:.2f}} with a format; not in code, in TeX or within other braces. Nothing is called.
+{{name}}, {{name.attribute}} and {{name[...]}} in the prompt are filled in from the
+kernel, {{x:.2f}} with a format; not in code, in TeX or within other braces.
+Nothing is called.
 
 Options:
 {_help()}
 
-Values with spaces stand in quotes. A value may be a variable: -m {{name}} or -m $name.
+Values with spaces stand in quotes. A value may be a variable: -m {{name}} or
+-m $name.
 """
 """The help of ``%%chat`` and ``%chat``, which ``%%chat?`` and ``--help`` show."""

@@ -41,7 +41,8 @@ class ChatSettings(Configurable):
     buffer_size = Int(
         40,
         min=1,
-        help="How many messages the notebook's own conversation shows. NBAGENTS_BUFFER_SIZE.",
+        help="How many messages of the notebook's own conversation the model sees."
+        " NBAGENTS_BUFFER_SIZE.",
     ).tag(config=True)
     budget = Float(
         None,

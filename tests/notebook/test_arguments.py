@@ -211,6 +211,10 @@ def test_every_option_sets_an_argument_and_is_in_the_help() -> None:
     assert fields - {option.argument for option in OPTIONS} == {"name", "prompt"}
 
 
+def test_the_help_fits_beside_a_file_browser() -> None:
+    assert max(map(len, CHAT_HELP.splitlines())) < 80
+
+
 @given(st.text() | st.text(alphabet="-amst ='\"\\$,{}x1\t"))
 def test_no_line_raises_anything_but_a_readable_error(line: str) -> None:
     for parse in (parse_cell, parse_line):
