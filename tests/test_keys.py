@@ -8,6 +8,8 @@ import gc
 import html
 import json
 import pickle
+import subprocess
+import sys
 import time
 import weakref
 from urllib.parse import quote
@@ -147,6 +149,25 @@ class TestOfAVariable:
         monkeypatch.delenv(VARIABLE)
         with pytest.raises(ConfigurationError, match=f"{VARIABLE}, which is not set here"):
             pickle.loads(saved)
+
+
+def test_an_error_may_be_raised_wherever_garbage_is_collected() -> None:
+    raises = (
+        "import gc\n"
+        "from nbagents._keys import Secret, in_errors, known_mask\n"
+        "from nbagents.errors import ConfigurationError\n"
+        "class Garbage:\n"
+        "    def __init__(self):\n"
+        "        self.cycle = self\n"
+        "    def __del__(self):\n"
+        "        ConfigurationError('closed before')\n"
+        "held = [Secret(f'a key of {number:020}') for number in range(200)]\n"
+        "gc.set_threshold(50)\n"
+        "for _ in range(500):\n"
+        "    Garbage()\n"
+        "    known_mask(in_errors)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", raises], timeout=120).returncode == 0
 
 
 @pytest.mark.parametrize("beginning", ["sk-", "eyJ-", "eyJ-aaaaaaaaaaa.", "AIza-", "xoxb-", "hf_"])

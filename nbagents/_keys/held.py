@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache
 from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
 from weakref import WeakSet
@@ -43,8 +43,7 @@ class Secret(Generic[T]):
         # Closures: whoever walks attributes finds functions, not the value.
         self._reveal: Callable[[], T] = lambda: value
         self._forms = cache(lambda: forms_of(str(value)))
-        with _lock:
-            _alive.add(self)
+        _alive.add(self)
 
     def reveal(self) -> T:
         """The value."""
@@ -145,7 +144,6 @@ class EnvironmentSecret(Secret[str]):
         return EnvironmentSecret, (self.variable, self._server)
 
 
-_lock = threading.Lock()
 _alive: WeakSet[Secret[Any]] = WeakSet()
 
 
@@ -166,8 +164,11 @@ def mask_of(secrets: Iterable[Secret[Any]], looked_for: LookedFor) -> Mask:
 
 
 def _known() -> list[Secret[Any]]:
-    with _lock:
-        return list(_alive)
+    # Without a lock: errors are masked, and one may be raised where garbage is collected, so while
+    # this thread has it; or in a child, which was forked while another one had it.
+    while True:
+        with suppress(RuntimeError):  # one was added meanwhile
+            return list(_alive)
 
 
 def clean(key: str, source: str) -> str:
