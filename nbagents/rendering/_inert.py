@@ -34,7 +34,7 @@ _REST = (
     r"|(?P<escaped>\\[^<\n])"
     r"|(?P<autolink><(?:https?://|mailto:)[^\s<>\"'`\\]*>|<[\w.+-]+@[\w.-]+>|<br ?/?>)"
     r"|(?P<tag>\\?<(?=[A-Za-z/!?]))"
-    r"|(?P<image>!+(?=\[))"
+    r"|(?P<image>!++(?=\[))|!++"
     rf"|(?P<link>\]\((?!\s*<?{_SAFE_TARGET}))"
     rf"|(?P<target>\]\(\s*<?(?={_SAFE_TARGET}))"
     rf"|(?P<definition>\]:(?!\s*<?{_SAFE_TARGET}))"
