@@ -151,7 +151,7 @@ class TestOfAVariable:
             pickle.loads(saved)
 
 
-def test_an_error_may_be_raised_wherever_garbage_is_collected() -> None:
+def test_an_error_may_be_raised_wherever_garbage_is_collected_and_however_deep() -> None:
     raises = (
         "import gc\n"
         "from nbagents._keys import Secret, in_errors, known_mask\n"
@@ -166,6 +166,13 @@ def test_an_error_may_be_raised_wherever_garbage_is_collected() -> None:
         "for _ in range(500):\n"
         "    Garbage()\n"
         "    known_mask(in_errors)\n"
+        "def deeper():\n"
+        "    known_mask(in_errors)\n"
+        "    deeper()\n"
+        "try:\n"
+        "    deeper()\n"
+        "except RecursionError:\n"
+        "    pass\n"
     )
     assert subprocess.run([sys.executable, "-c", raises], timeout=120).returncode == 0
 

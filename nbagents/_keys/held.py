@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import cache
 from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
 from weakref import WeakSet
@@ -167,8 +166,12 @@ def _known() -> list[Secret[Any]]:
     # Without a lock: errors are masked, and one may be raised where garbage is collected, so while
     # this thread has it; or in a child, which was forked while another one had it.
     while True:
-        with suppress(RuntimeError):  # one was added meanwhile
+        try:
             return list(_alive)
+        except RecursionError:
+            raise
+        except RuntimeError:  # one was added meanwhile
+            continue
 
 
 def clean(key: str, source: str) -> str:
