@@ -327,6 +327,30 @@ def test_what_a_child_writes_when_its_parent_has_closed_the_file_is_kept(path: P
     assert subprocess.run([sys.executable, "-c", forks, str(path)]).returncode == 0
 
 
+def test_a_file_is_opened_while_another_one_is_waited_for(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, goes_on = threading.Event(), threading.Event()
+    connect = _database.connect
+
+    def connected(there: Path, *rest: Any) -> sqlite3.Connection:
+        if there.name == path.name:
+            waits.set()
+            goes_on.wait()
+        return connect(there, *rest)
+
+    monkeypatch.setattr(_database, "connect", connected)
+    one, other = Database(path, TABLE), Database(tmp_path / "others.sqlite", TABLE)
+    with ThreadPoolExecutor() as pool, closing(one), closing(other):
+        try:
+            waiting = pool.submit(one.put, ROWS)
+            assert waits.wait(60)
+            pool.submit(other.put, ROWS).result(60)
+        finally:
+            goes_on.set()
+        waiting.result(60)
+
+
 def test_a_process_that_forks_waits_for_its_threads_to_have_written(path: Path) -> None:
     forks = (
         "import os, sys, threading\n"

@@ -26,10 +26,10 @@ T = TypeVar("T")
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 _EFFECTIVE = os.access in os.supports_effective_ids
 
-_connecting = threading.Lock()
-"""Held by the thread that connects: one that had the file open which another kernel has mended
-meanwhile would share its log with one that has the new file open, and in one process no lock is
-between them."""
+_connecting: dict[str, threading.Lock] = {}
+"""Of each file, held by the thread that connects: one that had the file open which another kernel
+has mended meanwhile would share its log with one that has the new file open, and in one process no
+lock is between them."""
 
 
 class Database:
@@ -193,7 +193,7 @@ class Database:
         if path.exists() and not _is_writable(path):
             return copy_of(path, self._table, self._tell)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _connecting:
+        with _connecting.setdefault(str(path), threading.Lock()):
             while True:
                 self._seen = _made(path)
                 try:
