@@ -245,7 +245,7 @@ def _unknown(name: str, in_line: bool) -> NoReturn:
 
 def _fill(name: str, value: str, namespace: Mapping[str, object]) -> str:
     if value.startswith("$") and value[1:] in namespace:
-        return str(namespace[value[1:]])
+        value = f"{{{value[1:]}}}"
     filled = expand(value, namespace)
     if not filled.filled and filled.lookalikes and value == f"{{{filled.lookalikes[0]}}}":
         try:

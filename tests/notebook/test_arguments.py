@@ -202,6 +202,16 @@ def test_a_variables_value_is_never_read_as_options() -> None:
     assert parse_cell("-m {model}", {"model": "x --raw"}).model == "x --raw"
 
 
+@pytest.mark.parametrize("value", ["{db_password}", "$db_password", "$odd", "{odd}"])
+def test_a_value_is_filled_in_as_a_prompt_is_by_either_way_to_write_it(value: str) -> None:
+    class Odd:
+        def __str__(self) -> str:
+            raise KeyError("hunter2")
+
+    with pytest.raises(ConfigurationError, match="nothing was sent"):
+        parse_cell(f"-s {value}", {"db_password": "hunter2", "odd": Odd()})
+
+
 def test_every_option_sets_an_argument_and_is_in_the_help() -> None:
     fields = {field.name for field in dataclasses.fields(ChatArguments)}
     for option in OPTIONS:
