@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -193,6 +194,13 @@ class Chat:
         back, ink = self.root.evaluate(LIGHTNESS)
         assert abs(back - ink) > 0.6, "it is neither"
         return bool(back < ink)
+
+    def wait_until(self, happened: Callable[[], object]) -> None:
+        """Wait until something has happened outside of the page, at most a minute."""
+        deadline = time.monotonic() + 60
+        while not happened():
+            assert time.monotonic() < deadline
+            self.page.wait_for_timeout(50)
 
     def wait_for_copy(self, text: str) -> None:
         """Wait until the copy for the saved notebook says ``text``."""

@@ -17,7 +17,7 @@ from tests.rendering.hostile import CANARY, HOSTILE
 
 pytestmark = [pytest.mark.browser, pytest.mark.kernel]
 
-PANEL, SECOND, CELL, SLEEP, LOOP, HOSTS = range(1, 7)
+PANEL, SECOND, CELL, SLEEP, LOOP, HOSTS, FLOOD = range(1, 8)
 CELLS = [
     AGENT,
     "tutor.panel()",
@@ -25,6 +25,7 @@ CELLS = [
     "print('computing')\ntime.sleep(300)",
     "print('computing')\nend = time.time() + 300\nwhile time.time() < end: sum(range(99))",
     "for prompt in json.load(open('hostile.json')):\n    panel.send(prompt)\n    panel.wait()",
+    "print('computing')\nwhile True: print('x' * 20_000); time.sleep(0.005)",
 ]
 WIDTH = "async image => { await image.decode(); return image.naturalWidth; }"
 AFTER = "jupyterapp.shell.currentWidget.context.model.sharedModel"
@@ -454,3 +455,20 @@ def test_a_kernel_that_restarts_is_said_and_the_text_stays(chat, server, window,
     server.will_reply("Anew.")
     chat.ask("And now?")
     chat.see("Anew.")
+
+
+def test_what_jupyter_drops_while_a_cell_prints_too_much_is_made_up_for(chat, server, notebook):
+    held = Held("word")
+    server.will_reply(held.reply, "Again.")
+    compute(notebook, FLOOD)
+    notebook.wait_for_text(FLOOD, "IOPub data rate exceeded")
+    chat.ask("Go on.")
+    chat.wait_until(lambda: server.requests)
+    held.let_go()
+    assert server.requests[0].wait(60)
+    notebook.stop()
+    chat.see(held.words.split()[-1])
+    chat.rest()
+    assert chat.texts() == ["Go on.", held.words.strip()]
+    chat.ask("Once more.")
+    chat.see("Again.")

@@ -109,16 +109,16 @@ class Room:
         self.page.evaluate(MOUNT, [*scripts, given])
 
     def tell(self, kind: str, **content: Any) -> None:
-        """Say what a kernel says; what is counted gets the next number."""
-        if kind in ("message", "blocks", "removed", "busy"):
+        """Say what a kernel says, with the next number."""
+        if kind != "whole":
             content = {"seq": next(self._seq)} | content
         self.page.evaluate("content => tell(content)", {"kind": kind, **content})
         self.settle()
 
     def whole(self, *messages: dict[str, Any], seq: int = 0, **content: Any) -> None:
         """Answer the panel's question for everything."""
-        given = {"seq": seq, "messages": list(messages), "busy": False, "totals": ""} | content
-        self.tell("whole", **given)
+        given = {"messages": list(messages), "busy": False, "totals": "", "answers": []} | content
+        self.tell("whole", seq=seq, **given)
         self._seq = count(seq + 1)
 
     def settle(self) -> None:

@@ -23,11 +23,11 @@ from jupyter_client.session import json_packer
 from nbagents import ChatAgent, ChatPanel
 from nbagents._waits import waiting_for
 from nbagents.errors import APIConnectionError, ConfigurationError, ServerError
-from nbagents.loop import run
+from nbagents.loop import engine, run
 from nbagents.messages import CreateResult, FunctionCall, RequestUsage
 from nbagents.model_context import BufferedChatCompletionContext
 from nbagents.models import OpenAIChatCompletionClient
-from nbagents.notebook._panel import inbound
+from nbagents.notebook._panel import inbound, telling
 from nbagents.notebook._panel.mentions import attached, check_names, mentions
 from nbagents.notebook._panel.saved import saved_bundle
 from nbagents.tools import FunctionTool, tool
@@ -223,6 +223,25 @@ def test_stop_ends_the_reply_and_keeps_what_had_come() -> None:
         assert [each["request"] for each in front.of("acknowledged")] == ["r1", "r2"]
         assert agent.client.closed_streams == 1
         assert len(agent.model_context) == 0
+
+
+def test_what_was_lost_on_the_way_can_be_noticed_and_made_up_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(telling, "REMINDERS", (0.05, 0.1))
+    with opened(agent_of("One")) as (panel, front):
+        front.say("send", text="go", request="r1")
+        panel.wait()
+        told = len(front.heard)
+        wait_for(lambda: len(front.heard) == told + 2)
+        last, *reminders = front.heard[-3:]
+        state = {"kind": "busy", "busy": False, "waiting_for": None}
+        assert reminders == [{"seq": last["seq"] + n, **state} for n in (1, 2)]
+        front.say("retry", id="gone", request="r2")
+        front.say("whole")
+        wait_for(lambda: front.of("whole"))
+        answers = [(each["kind"], each["request"]) for each in front.of("whole")[0]["answers"]]
+        assert answers == [("acknowledged", "r1"), ("acknowledged", "r2"), ("error", "r2")]
 
 
 def test_stop_also_drops_what_waits_for_its_turn_and_gives_it_back() -> None:
@@ -601,8 +620,8 @@ def test_half_a_character_of_a_tool_or_a_prompt_can_be_sent_and_saved() -> None:
         json_packer(panel.messages)
         json_packer(saved_bundle(panel.messages))
         assert front.mirror.messages == panel.messages
-        panel.complain(half)
-        assert front.errors == ["a\ufffdb"]
+        engine().call(panel.complain, half)
+        wait_for(lambda: front.errors == ["a\ufffdb"])
 
 
 @pytest.mark.parametrize("allowed", [True, False])

@@ -101,6 +101,25 @@ def test_what_the_kernel_took_and_could_not_send_comes_back(room):
     assert not room.press("Send").is_disabled()
 
 
+def test_an_answer_that_was_lost_comes_with_the_whole(room):
+    room.mount()
+    room.whole()
+    room.draft.fill("about @df")
+    room.draft.press("Enter")
+    request = room.sent("send")[0]["request"]
+    taken = {"kind": "acknowledged", "seq": 1, "request": request}
+    failed = {"kind": "error", "seq": 2, "request": request, "text": "Stopped before it was sent."}
+    room.whole(answers=[taken | {"request": "another"}])
+    assert room.draft.input_value() == "about @df"
+    room.whole(answers=[taken])
+    assert (room.draft.input_value(), room.draft.is_editable()) == ("", True)
+    room.whole(answers=[taken, failed])
+    assert room.draft.input_value() == "about @df"
+    room.press("Dismiss").click()
+    room.whole(answers=[taken, failed])
+    assert room.page.get_by_text("Stopped before it was sent.").count() == 0
+
+
 def test_what_comes_back_takes_the_place_of_nothing_that_was_written_since(room):
     room.mount()
     room.draft.fill("first")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.panel.room import blocks, message
+from tests.panel.room import ADDRESS, Room, blocks, message
 from tests.panel.talk import talk
 
 pytestmark = pytest.mark.browser
@@ -88,6 +88,24 @@ def test_a_gap_makes_it_ask_for_everything_once(room, wrong):
     room.tell("busy", busy=False)
     assert room.see(".nba-block").inner_text() == "repaired"
     assert len(room.sent("whole")) == 2
+
+
+def test_everything_is_asked_for_again_when_the_answer_is_lost(browser):
+    room = Room(browser)
+    room.page.clock.install()
+    room.page.goto(ADDRESS)
+    room.mount_in_page()
+    tell = "seq => tell({ kind: 'busy', busy: false, seq })"
+    room.page.evaluate(
+        "tell({ kind: 'whole', messages: [], busy: false, totals: '', answers: [], seq: 0 })"
+    )
+    for seconds, seq in ((1, 2), (1, 3), (6, 4)):
+        room.page.clock.run_for(1_000 * seconds)
+        room.page.evaluate(tell, seq)
+        room.page.clock.run_for(200)
+    asked = len(room.sent("whole"))
+    room.page.context.close()
+    assert asked == 3  # when it was opened, after the gap, and when no answer had come
 
 
 def test_the_models_state_holds_the_conversation_and_the_kernel_is_not_told(room):

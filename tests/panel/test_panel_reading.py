@@ -140,7 +140,8 @@ def test_it_stays_smooth_with_500_messages_and_a_reply_of_100_kb(room, browser, 
     old = [message(f"{'au'[n % 2]}{n}", REPLY if n % 4 == 0 else LONG[:300]) for n in range(500)]
     reply = "\n\n".join([REPLY] * (100_000 // len(REPLY) + 1))
     blocks = message("a9999", reply)["blocks"]
-    opened = {"kind": "whole", "seq": 0, "messages": [*old, message("a9999", status="streaming")]}
+    said = [*old, message("a9999", status="streaming")]
+    opened = {"kind": "whole", "seq": 0, "messages": said, "answers": []}
     room.page.evaluate(
         "opened => { window.whole = opened; }", {**opened, "busy": True, "totals": ""}
     )

@@ -14,7 +14,6 @@ import anywidget
 import traitlets
 
 from nbagents._mode import is_final
-from nbagents._unicode import mended_data
 from nbagents.agents import ChatAgent
 from nbagents.errors import ConfigurationError, NbAgentsError
 from nbagents.loop import engine, run
@@ -38,6 +37,7 @@ from nbagents.notebook._panel.inbound import (
 )
 from nbagents.notebook._panel.mentions import check_names, mentions, variables
 from nbagents.notebook._panel.saved import SavedCopy, saved_bundle
+from nbagents.notebook._panel.telling import Teller
 
 __all__ = ["ChatPanel"]
 
@@ -87,7 +87,7 @@ class ChatPanel(anywidget.AnyWidget):
 
     def __init__(self, agent: ChatAgent | ChatCompletionClient, **kwargs: Any) -> None:
         self.agent = lookups.agent_of(agent)
-        self._seq = 0
+        self._teller = Teller(super().send, self._state)
         self._pages = 0
         self._saved = SavedCopy(self._hand_copy)
         if is_final():
@@ -194,20 +194,20 @@ class ChatPanel(anywidget.AnyWidget):
         # Variables and outputs hold the panel on, and it holds the conversation no longer.
         dialogue.leave(self)
         self._saved.close()
+        self._teller.close()
         self.set_trait("messages", [])
 
     def show(self, dialogue: Dialogue, changes: Sequence[Mapping[str, Any]]) -> None:
         """Take what has changed in the conversation; called by it, on the private loop."""
         for change in changes:
-            self._seq += 1
-            self._tell({"seq": self._seq, **change})
+            self._teller.tell(change)
         self._take_traits(dialogue)
         if changes and dialogue.idle:
             self._saved.renew(self.messages)
 
     def complain(self, text: str, request: str | None = None) -> None:
         """Show in words what did not go well; called on the private loop."""
-        self._tell({"kind": "error", "text": text, "request": request})
+        self._teller.tell({"kind": "error", "text": text, "request": request})
 
     def send_state(self, key: Any = None) -> None:
         """Send traits to the front end, but never the conversation: it goes in pieces."""
@@ -259,7 +259,7 @@ class ChatPanel(anywidget.AnyWidget):
         if dialogue is None:
             return
         if message.request is not None:
-            self._tell({"kind": "acknowledged", "request": message.request})
+            self._teller.tell({"kind": "acknowledged", "request": message.request})
         try:
             self._act(dialogue, message)
         except NbAgentsError as error:
@@ -286,7 +286,9 @@ class ChatPanel(anywidget.AnyWidget):
                 dialogue.turns.answer(message.call, message.message, message.allowed)
             case Complete():
                 items = mentions(message.prefix, variables())
-                self._tell({"kind": "completions", "request": message.request, "items": items})
+                self._teller.tell(
+                    {"kind": "completions", "request": message.request, "items": items}
+                )
             case Whole():
                 self._tell_all(dialogue)
                 self._pages += message.fresh
@@ -299,23 +301,17 @@ class ChatPanel(anywidget.AnyWidget):
             self._saved.renew(self.messages)
 
     def _hand_copy(self, data: Mapping[str, str]) -> None:
-        self._tell({"kind": "copy", "view": self.model_id, "data": data})
+        self._teller.tell({"kind": "copy", "view": self.model_id, "data": data})
 
     def _tell_all(self, dialogue: Dialogue) -> None:
         dialogue.flush()
-        self._tell(
-            {
-                "kind": "whole",
-                "seq": self._seq,
-                "messages": dialogue.transcript.messages,
-                "busy": not dialogue.idle,
-                "waiting_for": dialogue.turns.waiting_for,
-                "totals": str(dialogue.transcript.totals),
-            }
-        )
+        transcript = dialogue.transcript
+        self._teller.tell_whole({"messages": transcript.messages, "totals": str(transcript.totals)})
 
-    def _tell(self, content: Mapping[str, Any]) -> None:
-        super().send(mended_data(content))
+    def _state(self) -> dict[str, Any]:
+        dialogue = self._dialogue
+        waiting_for = dialogue.turns.waiting_for if dialogue is not None else None
+        return {"busy": dialogue is not None and not dialogue.idle, "waiting_for": waiting_for}
 
     @traitlets.observe("comm")
     def _answer_where_asked(self, change: Mapping[str, Any]) -> None:

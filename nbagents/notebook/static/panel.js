@@ -12,11 +12,11 @@
 
 const BUDGET = 8; // milliseconds of building in one frame
 const GROUP = 16; // blocks
-const SPACING = 51; // milliseconds between two frames that the kernel changes; 50, and timers round
+const SPACING = 51; // milliseconds between the kernel's frames; timers round
 const NOTHING = { text: "", images: [], editing: null };
 const UNDER_WAY = "A reply is under way: wait for it, or stop it.";
 const GONE = "The kernel is gone; what was said stays. Run the panel's cell to go on.";
-const PATIENCE = 1200; // milliseconds before it is said that the kernel does not answer
+const PATIENCE = 1200; // milliseconds for the kernel to answer
 const PICTURES = ["png", "jpeg", "gif", "webp"];
 const PICTURE = new RegExp(`^data:image/(${PICTURES.join("|")});base64,`);
 const SVG = "http://www.w3.org/2000/svg";
@@ -198,7 +198,7 @@ async function insertCell(model, from, code = "") {
   return Boolean(notebook.sharedModel.insertCell(at, given));
 }
 
-/** Renew the copy below the panel in a page that was loaded after its cell ran: it gets no updates.
+/** Renew the copy below the panel in a page loaded after its cell ran: it gets no updates.
  * @param {Model} model @param {Copy} content */
 function renewCopy(model, { view, data }) {
   for (const { outputs } of notebookOf(model)?.cells ?? []) {
@@ -212,7 +212,7 @@ function renewCopy(model, { view, data }) {
   }
 }
 
-/** Take the copy out of a page with the panel: JupyterLab would set its formulas after each reply.
+/** Take the copy out of the page: JupyterLab would set its formulas after each reply.
  * @param {Element} area the cell's outputs */
 function putCopies(area, away = true) {
   area.classList.toggle("nba-here", away);
@@ -282,7 +282,7 @@ class Conversation {
     }
   }
 
-  /** Say that the kernel is gone; what was typed can be typed on. */
+  /** The kernel is gone; what was typed can be typed on. */
   lose(gone = true) {
     if (this.gone === gone) return;
     this.gone = gone;
@@ -308,8 +308,8 @@ class Conversation {
   /** @param {FromKernel} content */
   #take(content) {
     const { kind } = content;
-    if ("seq" in content && kind !== "whole" && this.seq !== null) {
-      if (content.seq !== this.seq + 1) this.#askWhole();
+    if (kind !== "whole" && this.seq !== null) {
+      if (this.asked || content.seq !== this.seq + 1) this.#askWhole();
       this.seq = content.seq;
     }
     if (kind === "blocks") this.#blocks(content);
@@ -330,6 +330,9 @@ class Conversation {
       if (kind === "message") this.#upsert(content.message);
       else if (kind === "removed") content.ids.forEach((id) => this.#remove(id));
       else {
+        this.seq = null;
+        for (const each of content.answers)
+          if (each.request === (this.sending ?? this.handed?.request)) this.#take(each);
         this.seq = content.seq;
         this.asked = 0;
         this.model.set("totals", content.totals);
@@ -438,7 +441,7 @@ class Conversation {
     this.tell("status");
   }
 
-  /** Put back what the kernel took and could not send; of what was written since nothing is lost.
+  /** Put back what the kernel took and could not send; nothing written since is lost.
    * @param {Draft} draft */
   #giveBack(draft) {
     this.handed = null;
@@ -606,7 +609,7 @@ class MessageView {
     say(this.who, source === "user" ? "" : source);
     say(this.status, open && role !== "user" ? "" : STATUS[status] ?? "");
     say(this.footer, message.footer);
-    // Asked again is the whole turn, by its last message: a reply, or where it broke off.
+    // The whole turn is asked again, by its last message.
     const goesOn = message.calls.length > 0 && status === "complete";
     this.retrying.hidden = role !== "assistant" || open || goesOn;
     this.editing.hidden = open || role !== "user";

@@ -1,7 +1,8 @@
 /**
  * What the chat panel's two halves say to each other; types only, for those who check panel.js.
  *
- * `seq` counts the kernel's messages; after a gap the panel asks for the whole conversation.
+ * `seq` counts the kernel's messages; after a gap the panel asks for the whole conversation. Within
+ * some seconds after each the kernel tells its state again, so that none is lost unnoticed.
  */
 
 /** A tool call; arguments and result are text. */
@@ -56,16 +57,24 @@ export interface Busy {
   waiting_for?: string | null;
 }
 
+/** To a request of the panel's, or an error that belongs to none. */
+export type Answer =
+  | { kind: "acknowledged"; seq: number; request: string }
+  | { kind: "error"; seq: number; text: string; request?: string };
+
 export interface Whole extends Busy {
   kind: "whole";
   seq: number;
   messages: Message[];
   totals: string;
+  /** To the last requests. */
+  answers: Answer[];
 }
 
 /** The conversation as an output, for the one below the widget view of that model. */
 export interface Copy {
   kind: "copy";
+  seq: number;
   view: string;
   data: Record<string, string>;
 }
@@ -75,9 +84,8 @@ export type FromKernel =
   | BlocksChange
   | { kind: "removed"; seq: number; ids: string[] }
   | ({ kind: "busy"; seq: number } & Busy)
-  | { kind: "completions"; request: string; items: Item[] }
-  | { kind: "acknowledged"; request: string }
-  | { kind: "error"; text: string; request?: string }
+  | { kind: "completions"; seq: number; request: string; items: Item[] }
+  | Answer
   | Copy
   | Whole;
 
