@@ -449,7 +449,6 @@ NO_SUCH = "@nosuch: no such variable; sent as text"
     [
         ("What is @nosuch?", [NO_SUCH]),
         ("@nosuch.shape and (@nosuch), @nosuch.", [NO_SUCH]),
-        ("@panel_known or @nosuch", [NO_SUCH]),
         ("Write to ada@nosuch.org or ada+x@nosuch, or @ nosuch", []),
         ("Install @nosuch/core", []),
         ("Why `@nosuch` and ``a`b @nosuch``?", []),
@@ -459,10 +458,7 @@ NO_SUCH = "@nosuch: no such variable; sent as text"
         (" ".join(f"@no{n}" for n in range(9)), [f"@no{n}{NO_SUCH[7:]}" for n in range(5)]),
     ],
 )
-def test_a_name_that_the_kernel_does_not_have_is_noted(
-    text: str, notes: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.modules["__main__"], "panel_known", 1, raising=False)
+def test_a_name_that_the_kernel_does_not_have_is_noted(text: str, notes: list[str]) -> None:
     agent = agent_of("One", "Two")
     with opened(agent) as (panel, front):
         panel.send(text)
@@ -472,6 +468,21 @@ def test_a_name_that_the_kernel_does_not_have_is_noted(
         panel.wait()
         assert panel.messages[0]["notes"] == front.mirror.messages[0]["notes"] == notes
         assert [request[-1].content for request in agent.client.requests] == [text, f"{text} Again"]
+
+
+def test_a_variable_that_was_named_and_not_attached_is_noted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "panel_known", [1], raising=False)
+    monkeypatch.setattr(main, "panel_other", [2], raising=False)
+    monkeypatch.setattr(main, "panel_code", len, raising=False)
+    said = "@panel_known, @panel_other, @panel_code, ada@panel_known and `@panel_known`"
+    with opened(agent_of("One")) as (panel, _):
+        panel.send(said, attach=["panel_other[0]"])
+        panel.wait()
+        sent = "@panel_known: sent as text; to attach it, type @ and choose it"
+        assert [note for note in panel.messages[0]["notes"] if "sent" in note] == [sent]
 
 
 def test_a_name_in_a_cell_is_no_attachment_and_not_noted() -> None:

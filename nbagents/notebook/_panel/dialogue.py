@@ -20,7 +20,7 @@ from nbagents.messages import Image
 from nbagents.notebook._panel.asked import Ask, Asked
 from nbagents.notebook._panel.entries import Entry
 from nbagents.notebook._panel.inbound import Edit, Send, check
-from nbagents.notebook._panel.mentions import unknown_mentions
+from nbagents.notebook._panel.mentions import left_out_mentions, unknown_mentions
 from nbagents.notebook._panel.outbox import Outbox
 from nbagents.notebook._panel.rewind import memory_of, restore, rewind
 from nbagents.notebook._panel.spending import Spending
@@ -87,7 +87,8 @@ class Dialogue:
         """Ask the agent, when it is its turn; until then the message is shown to wait for it."""
         check(message)
         images = [Image.from_uri(uri) for uri in message.images]
-        ask = Ask(viewer, message.request, unknown_mentions(message.text))
+        left_out = left_out_mentions(message.text, message.attach)
+        ask = Ask(viewer, message.request, [*left_out, *unknown_mentions(message.text)])
         if message.attach or not self.idle:
             ask.queued = self.transcript.queue(message.text, [*_in_words(message), *ask.notes])
 

@@ -16,7 +16,14 @@ from nbagents.notebook._variables import user_variables
 if TYPE_CHECKING:
     from nbagents.notebook._attach import Attachments
 
-__all__ = ["attached", "check_names", "mentions", "unknown_mentions", "variables"]
+__all__ = [
+    "attached",
+    "check_names",
+    "left_out_mentions",
+    "mentions",
+    "unknown_mentions",
+    "variables",
+]
 
 _OFFERED = 50
 _NOTED = 5
@@ -56,12 +63,23 @@ def mentions(prefix: str, namespace: Mapping[str, object]) -> list[dict[str, str
 
 def unknown_mentions(text: str) -> list[str]:
     """A note for each of the names behind an ``@`` that the kernel does not have; for five."""
-    found = dict.fromkeys(_MENTION.findall(_CODE.sub(" ", text))) if "@" in text else {}
-    if not found:
+    if not (found := _names(text)):
         return []
     known = {*variables(), *vars(builtins)}
     unknown = [name for name in found if name not in known]
     return [f"@{name}: no such variable; sent as text" for name in unknown[:_NOTED]]
+
+
+def left_out_mentions(text: str, attached: Sequence[str]) -> list[str]:
+    """A note for each variable behind an ``@`` that was pasted, say, and not attached; for five."""
+    if not (found := _names(text)):
+        return []
+    there, taken = variables(), {re.split(r"[.\[]", name)[0] for name in attached}
+    named = [name for name in found if name in there and not _is_code(there[name])]
+    left_out = [name for name in named if name not in taken]
+    return [
+        f"@{name}: sent as text; to attach it, type @ and choose it" for name in left_out[:_NOTED]
+    ]
 
 
 def attached(names: Sequence[str], namespace: Mapping[str, object], *, vision: bool) -> Attachments:
@@ -103,6 +121,10 @@ def _as_typed(words: str) -> str:
     words = re.sub(r" by -m(?=, or leave it out\.$)", "", words)
     words = re.sub(r"^--with: there", "There", words).removeprefix("--with: ")
     return re.sub(r"^--with ", "@", words)
+
+
+def _names(text: str) -> list[str]:
+    return [*dict.fromkeys(_MENTION.findall(_CODE.sub(" ", text)))] if "@" in text else []
 
 
 def _is_code(value: object) -> bool:
