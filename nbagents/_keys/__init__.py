@@ -17,7 +17,7 @@ from nbagents._keys.held import (
 from nbagents._keys.lengths import in_conversations, in_errors, in_records
 from nbagents._keys.looks import holds_key, mask_keys, masked, named_like_secret, resembles_key
 from nbagents._keys.mask import SHARE, Mask
-from nbagents._keys.shown import shown
+from nbagents._keys.shown import in_an_error, shown
 from nbagents.errors import NbAgentsError
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "StandIn",
     "clean",
     "holds_key",
+    "in_an_error",
     "in_conversations",
     "in_errors",
     "in_records",
@@ -41,4 +42,4 @@ __all__ = [
     "shown",
 ]
 
-NbAgentsError._mask = staticmethod(shown)  # no error shows a key, whoever has put it where
+NbAgentsError._mask = staticmethod(in_an_error)  # no error shows a key, whoever has put it where

@@ -27,7 +27,7 @@ from nbagents.errors import (
 from nbagents.messages import CreateResult, UserMessage
 from nbagents.models import RecordingChatCompletionClient, ReplayChatCompletionClient
 from nbagents.models._cassette.lines import Record
-from nbagents.models._cassette.replies import can_be_played
+from nbagents.models._cassette.replies import can_be_played, error_in
 from tests.scripted import ScriptedClient
 
 SAID = {"one": "First.", "two": "Second.", "three": "Third."}
@@ -307,6 +307,11 @@ def test_what_no_server_can_have_reported_is_no_reply(change: dict[str, Any]) ->
     details = {"usage": {"prompt_tokens": 1, "completion_tokens": 1}, "finish_reason": "stop"}
     assert can_be_played(Record({}, (), "result", details | {"content": "hi"}))
     assert not can_be_played(Record({}, (), "result", details | {"content": "hi"} | change))
+
+
+def test_a_failure_that_says_half_a_character_can_be_shown() -> None:
+    details = {"type": "ServerError", "message": "a\ud83d"}
+    assert str(error_in(Record({}, (), "error", details))) == "a\ufffd"
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "device", "UTF-16", "NUL", "loop"])
