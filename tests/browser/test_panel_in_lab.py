@@ -74,7 +74,7 @@ def test_a_reply_is_seen_growing_and_ends_with_its_footer(chat, server):
     assert chat.texts() == ["Go on.", held.words.strip()]
     assert re.fullmatch(r"gpt-4o · .*tokens · \$.* s.*", chat.footers()[0])
     totals = chat.root.locator(".nba-totals").inner_text()
-    assert re.fullmatch(r"1 reply · .*tokens · \$.* s", totals)
+    assert re.fullmatch(r"1 reply · .*tokens · \$.* s · estimated", totals)
     assert not chat.button("Stop").is_visible()
     assert chat.draft.input_value() == ""
 

@@ -196,6 +196,15 @@ def test_send_is_stop_while_a_reply_streams(room):
     assert room.page.evaluate("document.activeElement.localName") == "textarea"
 
 
+def test_what_cannot_be_stopped_from_here_is_not_said_to_stop(room):
+    room.mount()
+    room.tell("busy", busy=True, waiting_for=None)
+    room.press("Stop").click()
+    room.tell("error", text="A cell has asked for this reply.")
+    assert room.press("Stop").is_enabled()
+    assert "Stopping" not in room.see(".nba-status").inner_text()
+
+
 def test_a_press_on_stop_counts_though_the_panel_grows_meanwhile(room):
     room.mount()
     room.whole(message("u1", "Go on."), message("a2", status="streaming"), busy=True)

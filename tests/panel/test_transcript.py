@@ -40,8 +40,8 @@ def asked(content: Any = "Why?") -> TurnStarted:
     return TurnStarted(UserMessage(content=content, source="user"))
 
 
-def answered(text: str = "Because.", **given: Any) -> CreateResult:
-    usage = RequestUsage(10, 2)
+def answered(text: str = "Because.", *, estimated: bool = False, **given: Any) -> CreateResult:
+    usage = RequestUsage(10, 2, estimated=estimated)
     return CreateResult(finish_reason="stop", content=text, usage=usage, cached=False, **given)
 
 
@@ -101,6 +101,13 @@ def test_the_footer_tells_model_and_tokens_and_the_totals_add_up(
     assert str(transcript.totals) == "2 replies · 20 → 4 tokens · $0.0000054"
     monkeypatch.delenv("PYTEST_CURRENT_TEST")
     assert str(transcript.totals) == "2 replies · 20 → 4 tokens · $0.0000054 · 4.0 s"
+
+
+def test_the_totals_say_what_of_them_is_estimated() -> None:
+    guessed = [asked(), answered(estimated=True), TurnEnded()]
+    assert str(seen(*guessed).totals) == "1 reply · 10 → 2 tokens · estimated"
+    both = seen(*guessed, asked(), answered(), TurnEnded())
+    assert str(both.totals) == "2 replies · 20 → 4 tokens · partly estimated"
 
 
 def test_calls_stand_with_the_reply_that_asked_for_them_and_get_their_results() -> None:

@@ -26,12 +26,13 @@ class Totals:
         self._usage = RequestUsage(0, 0)
         self._cost: float | None = 0.0
         self._seconds = 0.0
-        self._estimated = False
+        self._estimated: set[bool] = set()
 
     def add(self, result: CreateResult) -> None:
         """Count a reply."""
         self._replies += 1
         self._add(result.usage, result.cost, result.latency)
+        self._estimated.add(result.usage.estimated)
 
     def add_broken_off(self, records: Sequence[UsageRecord]) -> None:
         """Count a reply that did not come to its end, by what the ledger has of its requests."""
@@ -40,7 +41,7 @@ class Totals:
         for record in worked:
             usage = RequestUsage(record.prompt_tokens or 0, record.completion_tokens or 0)
             self._add(usage, record.cost, record.seconds)
-            self._estimated = self._estimated or record.estimated
+            self._estimated.add(record.estimated)
 
     def _add(self, usage: RequestUsage, cost: float | None, seconds: float | None) -> None:
         self._usage += usage
@@ -59,6 +60,6 @@ class Totals:
             parts.append(in_dollars(self._cost))
         if self._seconds and not is_final():
             parts.append(f"{self._seconds:,.1f} s")
-        if self._estimated:
-            parts.append("partly estimated")
+        if True in self._estimated:
+            parts.append("partly estimated" if False in self._estimated else "estimated")
         return " · ".join(parts)

@@ -38,7 +38,7 @@ const MATH_ATTRIBUTES = words(`accent accentunder columnalign columnspacing disp
 // Words, colours and lengths below ten; a longer one could leave the formula's place.
 const MATH_VALUE = /^(([a-z-]+|#[\da-f]{3,8}|[+-]?\d?(\.\d{1,3})?(em|ex|p[tx])?)( |$)){1,8}$/i;
 
-/** The kernel's HTML as new nodes; nothing in the parser's document runs or loads. */
+/** The kernel's HTML as new nodes; in the parser's document nothing runs. */
 function build(html = "") {
   const fragment = document.createDocumentFragment();
   copyChildren(new DOMParser().parseFromString(html, "text/html").body, fragment);
@@ -433,6 +433,7 @@ class Conversation {
   }
 
   #unlock(done = false) {
+    this.stopping = false;
     clearTimeout(this.timer);
     if (done) this.handed = { request: this.sending, draft: this.draft };
     this.sending = null;
@@ -921,7 +922,7 @@ class Composer {
   /** @param {ClipboardEvent} event */
   #pasted(event) {
     const data = event.clipboardData;
-    // A spreadsheet offers a picture beside the text that is meant.
+    // Spreadsheets offer a picture beside text.
     if (!data?.files.length || data.getData("text/plain")) return;
     event.preventDefault();
     this.attach([...data.files]);
