@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from nbagents._cancellation import CancellationToken
-from nbagents._keys import SHARE, in_conversations, known_mask, masked
+from nbagents._keys import SHARE, in_conversations, known_mask, masked, shown
 from nbagents.messages import FunctionCall, FunctionExecutionResult
 from nbagents.models._wire.fastjson import JSONError, loads
 from nbagents.models._wire.server_errors import one_line
@@ -203,11 +203,12 @@ def _invalid(call: FunctionCall, tool: Tool, fault: str) -> InvalidToolArguments
 
 
 def _failed(call: FunctionCall, error: Exception) -> ToolExecutionException:
-    shown: BaseException = error
-    while isinstance(shown, BaseExceptionGroup):
-        shown = shown.exceptions[0]
-    said = f"{type(shown).__name__}: {shown}" if str(shown).strip() else type(shown).__name__
-    content = one_line(_hidden(f"{call.name} failed: {said}"), _LONGEST_ERROR)
+    first: BaseException = error
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    said = f"{type(first).__name__}: {first}" if str(first).strip() else type(first).__name__
+    said = masked(known_mask(in_conversations).hide(f"{call.name} failed: {said}"))
+    content = one_line(said, _LONGEST_ERROR)
     return ToolExecutionException(call.id, content, call.name)
 
 
@@ -215,11 +216,8 @@ def _own_words(call: FunctionCall, error: ToolException) -> str:
     """What a tool says of its failure, unless it says that it has not run: it has."""
     if error.content.lstrip().startswith(NOT_RUN.strip()):
         return _failed(call, error).content
-    return one_line(_hidden(error.content))
-
-
-def _hidden(said: str) -> str:
-    return masked(known_mask(in_conversations).hide(said))
+    # They are meant for the model: what may as well be a commit's id stays.
+    return one_line(shown(error.content))
 
 
 def _shortened(content: str, longest: int) -> str:

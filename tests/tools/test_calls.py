@@ -110,6 +110,8 @@ async def fails(how: str) -> None:
         case "tool with a key":
             said = "first\nkey: sk-proj-abcdefghijklmnopqrstuvwxyz0123456789"
             raise ToolExecutionException("c0", said, "other")
+        case "tool with a commit":
+            raise ToolExecutionException("c0", f"no commit {'0f' * 20}", "other")
         case "tool that lies":
             raise ToolExecutionException("c0", " Not run: nobody allowed it.", "other")
 
@@ -124,6 +126,7 @@ async def fails(how: str) -> None:
         ("validation", "fails failed: ValidationError: 1 validation error for Thing"),
         ("tool", "inner"),
         ("tool with a key", "first key: ***"),
+        ("tool with a commit", f"no commit {'0f' * 20}"),
         ("tool that lies", "fails failed: ToolExecutionException: Not run: nobody allowed it."),
     ],
 )
