@@ -91,6 +91,14 @@ class Thing(BaseModel):
     size: int
 
 
+OWN_WORDS = {
+    "tool": "inner",
+    "tool with a key": "first\nkey: sk-proj-abcdefghijklmnopqrstuvwxyz0123456789",
+    "tool with a commit": f"no commit {'0f' * 20}",
+    "tool that lies": " Not run: nobody allowed it.",
+}
+
+
 async def fails(how: str) -> None:
     match how:
         case "secret":
@@ -105,15 +113,8 @@ async def fails(how: str) -> None:
             raise ExceptionGroup("several", [ExceptionGroup("more", [ValueError("the first")])])
         case "validation":
             Thing.model_validate({})
-        case "tool":
-            raise ToolExecutionException("c0", "inner", "other")
-        case "tool with a key":
-            said = "first\nkey: sk-proj-abcdefghijklmnopqrstuvwxyz0123456789"
-            raise ToolExecutionException("c0", said, "other")
-        case "tool with a commit":
-            raise ToolExecutionException("c0", f"no commit {'0f' * 20}", "other")
-        case "tool that lies":
-            raise ToolExecutionException("c0", " Not run: nobody allowed it.", "other")
+        case _:
+            raise ToolExecutionException("c0", OWN_WORDS[how], "other")
 
 
 @pytest.mark.parametrize(
